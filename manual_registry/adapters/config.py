@@ -1,0 +1,134 @@
+"""registry.toml: what a person may set (design 3.1, 3.4).
+
+System, risk, placed-on-market date and ``[policy]`` stand here to be read and edited; what counts is what the ledger has
+put in force. ``[workbook] path`` counts at once.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from manual_registry.adapters.files import source_errors
+from manual_registry.core.errors import BadConfig, FormatTooNew, Json, RegistryError
+from manual_registry.core.policy import policy_from, system_refusals
+from manual_registry.core.times import normal_stamp
+from manual_registry.core.values import Risk
+
+FILE = "registry.toml"
+FORMAT = 1
+_TABLES = {"policy", "workbook", "storage"}
+_MEMBERS = {"format", "system", "risk", "placed_on_market", *_TABLES}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """The parsed file. ``policy`` is the full document; ``workbook`` the path as written."""
+
+    system: str
+    risk: str
+    placed_on_market: str | None
+    policy: Mapping[str, Json]
+    workbook: str
+
+    def governed(self) -> dict[str, Json]:
+        """Return what must be equal to the policy in force."""
+        return {
+            "system": self.system,
+            "risk": self.risk,
+            "placed_on_market": self.placed_on_market,
+            "policy": dict(self.policy),
+        }
+
+
+def load(root: Path) -> Config:
+    """Read ``root``/registry.toml; raises :class:`BadConfig` with the place, or :class:`FormatTooNew`."""
+    path = root / FILE
+    with source_errors(path):
+        raw = path.read_bytes()
+    try:
+        document = tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise BadConfig(f"{FILE} does not parse: {problem}", location=FILE, hint=f"open {path} and mend that line") from None
+    return _config(document)
+
+
+def _config(document: dict[str, Any]) -> Config:
+    version = document.get("format", FORMAT)
+    if isinstance(version, int) and version > FORMAT:
+        raise FormatTooNew(f"{FILE} has format {version}; this tool knows {FORMAT}", location=FILE, hint="pip install -U manual-registry")
+    unknown = sorted(document.keys() - _MEMBERS)
+    if unknown:
+        raise BadConfig(f"{FILE}: {', '.join(unknown)} is not known here", location=FILE)
+    system, risk = document.get("system"), document.get("risk")
+    if not isinstance(system, str) or not isinstance(risk, str):
+        raise BadConfig(f"{FILE}: system and risk must be there, as text", location=FILE)
+    problems = system_refusals(risk)
+    if problems:
+        raise problems[0]
+    policy, workbook = document.get("policy", {}), document.get("workbook", {})
+    if not isinstance(policy, dict) or not isinstance(workbook, dict) or not isinstance(workbook.get("path", ""), str):
+        raise BadConfig(f"{FILE}: [policy] and [workbook] must be tables, workbook.path a text", location=FILE)
+    return Config(
+        system=system,
+        risk=risk,
+        placed_on_market=_placed(document.get("placed_on_market")),
+        policy=policy_from(policy, Risk(risk)).document,
+        workbook=workbook.get("path") or "registry.xlsx",
+    )
+
+
+def _placed(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    try:
+        return normal_stamp(str(value), where="placed_on_market")[:10]
+    except RegistryError as problem:
+        raise BadConfig(f"{FILE}: {problem.message}", location=FILE) from None
+
+
+def render(*, system: str, risk: Risk, placed_on_market: str | None, policy: Mapping[str, Any]) -> str:
+    """Return the text of a new registry.toml, every setting visible."""
+    placed = f"placed_on_market = {_text(placed_on_market)}" if placed_on_market else '# placed_on_market = "2026-01-31"'
+    lines = [
+        "# The settings of this registry. System, risk, placed_on_market and [policy] count as the ledger has put them in",
+        "# force; after an edit a lead signs them with: mreg policy sign --as EMAIL",
+        f"format = {FORMAT}",
+        f"system = {_text(system)}",
+        f"risk = {_text(risk.value)}",
+        f"{placed}  # retention runs ten years from this day (RP-4); not set: no end",
+        "",
+        "[policy]",
+        f"approval_hours = {policy['approval_hours']}  # a signed approval is good for so long, 48 at most (RP-10)",
+        f"retention_years = {policy['retention_years']}  # AI Act Art. 18 asks for ten",
+        "",
+        "[policy.registration]",
+        f"required = {_list(policy['registration']['required'])}  # {risk} risk asks for at least these (RP-16)",
+        "",
+        "[policy.staging]",
+        f"gates = {_list(policy['staging']['gates'])}",
+        "",
+        "[policy.production]",
+        f"gates = {_list(policy['production']['gates'])}",
+        "",
+        "# metric = number, or metric = {threshold = 0.1, direction = \"lower\"}. A metric without one is held to the",
+        "# threshold of its own report.",
+        "[policy.thresholds]",
+        "",
+        "[workbook]",
+        'path = "registry.xlsx"  # may lie elsewhere, in a synced folder say',
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _list(values: list[str]) -> str:
+    return "[" + ", ".join(_text(value) for value in values) + "]"

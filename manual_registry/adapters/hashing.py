@@ -1,0 +1,100 @@
+"""Reads a file once, through BLAKE3 and, when asked, SHA-256 and a copy, in constant memory.
+
+Rules held here: one pass over the source; the bytes hashed are the bytes written. A ring of a few buffers
+lets the reader, the writer and the two hashers (which release the interpreter lock) overlap. Reading beats
+mapping the file here, does not count against memory, and cannot die of SIGBUS when somebody truncates the
+file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+#: Bytes of one buffer of the ring; files up to one buffer are handled without threads.
+BUFFER = 2 << 20
+_SLOTS = 6
+
+Tick = Callable[[int], None]
+#: Takes a piece whole, or raises one of our errors.
+Sink = Callable[[memoryview], None]
+_Update = Callable[[memoryview], object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hashed:
+    """What was read: ``size`` in bytes, hashes as lower-case hex (``sha256`` None: not asked)."""
+
+    size: int
+    blake3: str
+    sha256: str | None
+
+
+def read_through(
+    source: int, *, sha256: bool, sink: Sink | None = None, tick: Tick | None = None, buffer: int = BUFFER
+) -> Hashed:
+    """Read descriptor ``source`` to its end; hand every piece to ``sink`` on the way.
+
+    ``tick`` is called with the bytes of each piece; ``buffer`` is the size of a piece in bytes. ``OSError``
+    passes through.
+    """
+    from blake3 import blake3
+
+    fast = blake3(max_threads=blake3.AUTO)
+    slow = hashlib.sha256() if sha256 else None
+    updates: list[_Update] = [fast.update] + ([slow.update] if slow else [])
+    read = _small if os.fstat(source).st_size <= buffer else _large
+    size = read(source, updates, sink, tick, buffer)
+    return Hashed(size=size, blake3=str(fast.hexdigest()), sha256=slow.hexdigest() if slow else None)
+
+
+def _small(source: int, updates: list[_Update], sink: Sink | None, tick: Tick | None, buffer: int) -> int:
+    size = 0
+    while data := os.read(source, buffer):
+        view = memoryview(data)
+        for update in updates:
+            update(view)
+        if sink:
+            sink(view)
+        size += len(data)
+        if tick:
+            tick(len(data))
+    return size
+
+
+def _large(source: int, updates: list[_Update], sink: Sink | None, tick: Tick | None, buffer: int) -> int:
+    from concurrent.futures import ThreadPoolExecutor
+
+    buffers = [memoryview(bytearray(buffer)) for _ in range(_SLOTS)]
+    pending: list[list[Future[object]]] = [[] for _ in buffers]
+    size = slot = 0
+    with ExitStack() as stack:
+        # One thread each: a hash must see its pieces in order.
+        workers = [stack.enter_context(ThreadPoolExecutor(1)) for _ in updates]
+        while True:
+            for done in pending[slot]:
+                done.result()
+            count = os.readv(source, [buffers[slot]])
+            if not count:
+                break
+            piece = buffers[slot][:count]
+            pending[slot] = [
+                worker.submit(update, piece) for worker, update in zip(workers, updates, strict=True)
+            ]
+            if sink:
+                sink(piece)
+            size += count
+            if tick:
+                tick(count)
+            slot = (slot + 1) % _SLOTS
+        for futures in pending:
+            for done in futures:
+                done.result()
+    return size

@@ -1,0 +1,116 @@
+"""What this machine remembers outside every registry: the last head seen, per registry and place.
+
+Rules held here: a hash chain alone misses a ledger that was cut off or chained anew, so each machine keeps
+the last head that it has seen and accepted (an anchor). Memory never goes back by itself; losing it costs no
+command; it is one file per registry and place, replaced atomically. What a difference means is decided by the
+facade.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+STATE_VARIABLE: Final = "MANUAL_REGISTRY_STATE"
+CACHE_VARIABLE: Final = "MANUAL_REGISTRY_CACHE"
+_APP: Final = "manual-registry"
+
+
+def state_dir() -> Path:
+    """Return the directory of the memory: ``$MANUAL_REGISTRY_STATE``, else the user's state directory."""
+    import platformdirs
+
+    return Path(
+        os.environ.get(STATE_VARIABLE) or platformdirs.user_state_dir(_APP, appauthor=False)
+    ).absolute()
+
+
+def cache_dir() -> Path:
+    """Return where derived indexes may lie: ``$MANUAL_REGISTRY_CACHE``, else the user's cache directory.
+
+    The directory may not exist yet, and what lies in it may vanish at any time.
+    """
+    import platformdirs
+
+    return Path(
+        os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir(_APP, appauthor=False)
+    ).absolute()
+
+
+def recall(registry_id: str, root: Path | str) -> tuple[int, str] | None:
+    """Return (seq, hash) of the last head remembered, or None when there is none or it cannot be read."""
+    record = _read(_file(registry_id, root))
+    if record is None or record.get("registry") != registry_id:
+        return None
+    seq, digest = record.get("seq"), record.get("hash")
+    if type(seq) is int and seq > 0 and isinstance(digest, str):
+        return seq, digest
+    return None
+
+
+def remember(registry_id: str, root: Path | str, seq: int, hash: str) -> str | None:
+    """Remember a head that was checked; returns a sentence for the user where that failed, else None.
+
+    A later head that is remembered already stays: to go back is a person's decision (:func:`forget`).
+    """
+    known = recall(registry_id, root)
+    if known is not None and known[0] >= seq:
+        return None
+    record = {"registry": registry_id, "root": _place(root), "seq": seq, "hash": hash}
+    try:
+        _replace(_file(registry_id, root), json.dumps(record, sort_keys=True).encode() + b"\n")
+    except OSError as error:
+        return (
+            f"this machine cannot remember the ledger's head ({error.strerror or error}: {state_dir()}); "
+            f"set ${STATE_VARIABLE} to a directory that can be written"
+        )
+    return None
+
+
+def forget(registry_id: str, root: Path | str) -> str | None:
+    """Forget the head of one registry in one place (a backup was put back on purpose); returns as above."""
+    try:
+        _file(registry_id, root).unlink(missing_ok=True)
+    except OSError as error:
+        return f"this machine's memory cannot be changed ({error.strerror or error}: {state_dir()})"
+    return None
+
+
+def _place(root: Path | str) -> str:
+    """Return one spelling of the place; a text (an s3:// address, one day) is kept as it is."""
+    return os.path.realpath(root) if isinstance(root, Path) else root
+
+
+def _file(registry_id: str, root: Path | str) -> Path:
+    # Hashed, since neither an id read from a damaged ledger nor a path is safe as a file name.
+    name = hashlib.sha256(f"{registry_id}\n{_place(root)}".encode("utf-8", "surrogateescape")).hexdigest()[
+        :32
+    ]
+    return state_dir() / "heads" / f"{name}.json"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write beside and rename. No fsync: a head lost in a power cut is remembered by the next command."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise

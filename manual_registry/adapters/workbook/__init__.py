@@ -1,0 +1,161 @@
+"""The tracking spreadsheet, behind ``ports.WorkbookPort``: rendered, compared, and brought up to date.
+
+Who does what: ``package`` and ``read`` open files carefully, ``compare`` finds differences, ``losses`` names
+what a save would drop, ``render``, ``layout`` and ``looks`` write, ``refresh`` updates, ``disk`` swaps files.
+This module orders those steps. Rule held here: no step that could lose something of a person's comes before a
+whole copy of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from manual_registry.adapters.workbook import disk, package
+from manual_registry.core.errors import Busy, WorkbookUnreadable
+from manual_registry.core.view import Difference, View
+from manual_registry.ports import Refreshed, WorkbookState
+
+__all__ = ["OpenpyxlWorkbook"]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class OpenpyxlWorkbook:
+    """Fills ``WorkbookPort`` with openpyxl for writing and a guarded reader of our own."""
+
+    def __init__(self, *, clock: Callable[[], datetime] = _now) -> None:
+        """``clock`` dates the names of set-aside copies (aware)."""
+        self._clock = clock
+
+    def inspect(self, path: Path) -> WorkbookState:
+        """Read the custom properties only, without openpyxl.
+
+        Raises ``WorkbookUnreadable`` for what is no workbook.
+        """
+        with disk.disk_errors(path, "reading the workbook"):
+            if not path.exists():
+                return WorkbookState(present=False)
+            if not path.is_file():
+                raise package.unreadable(path.name, "is no plain file")
+            found = package.peek(path)
+        number = found.get(package.HEAD_SEQ, "")
+        whole = number.isascii() and number.isdigit() and len(number) < 16
+        return WorkbookState(
+            present=True,
+            registry_id=found.get(package.REGISTRY_ID) or None,
+            head_seq=int(number) if whole else None,
+            head_hash=found.get(package.HEAD_HASH) or None,
+        )
+
+    def differences(self, path: Path, base: View) -> tuple[Difference, ...]:
+        """Compare cell by cell with ``base``; writes nothing. A missing file has no differences.
+
+        ``row`` is empty for a typed row, and where a whole sheet (``column`` None) or column is gone.
+        """
+        from manual_registry.adapters.workbook.compare import compare
+        from manual_registry.adapters.workbook.read import read_book
+
+        data = disk.read_file(path)
+        return () if data is None else compare(read_book(data, path.name), base)
+
+    def render(self, path: Path, new: View, *, aside: Path | None) -> None:
+        """Write the workbook anew.
+
+        An existing file is first kept as ``aside``; raises ``Busy`` while it is open.
+        """
+        from manual_registry.adapters.workbook.render import render_bytes
+
+        path = path.resolve()
+        old = disk.read_file(path)
+        if old is not None and (holder := disk.open_elsewhere(path)):
+            raise Busy(
+                f"{path.name} is {holder}; close it there (or remove the mark if nobody has it open)",
+                location=path.name,
+            )
+        data = render_bytes(new)
+        if old is not None and aside is not None:
+            disk.keep_as(path, old, aside)
+        if not disk.swap(path, data, expected=old):
+            raise Busy(
+                f"{path.name} was changed by someone else at this moment; try again", location=path.name
+            )
+
+    def refresh(self, path: Path, base: View | None, new: View) -> Refreshed:
+        """Bring the file from ``base`` to ``new``; cells that differ from the base stay as they are.
+
+        ``base`` None says that the base is unknown: the file is kept whole beside, and a new one rendered.
+        """
+        path = path.resolve()
+        data = disk.read_file(path)
+        if data is not None and (holder := disk.open_elsewhere(path)):
+            return Refreshed(
+                written=False, warnings=(f"{path.name} is {holder}: not written, {_behind(new)}",)
+            )
+        if data is None:
+            return self._write(path, None, new)
+        if told := package.locked(path.name, data):
+            return Refreshed(written=False, warnings=(f"{told}; not written, {_behind(new)}",))
+        if base is None:
+            return self._anew(
+                path, data, new, "names no state of this registry's ledger, so edits cannot be told apart"
+            )
+        return self._refresh(path, data, base, new)
+
+    def _refresh(self, path: Path, data: bytes, base: View, new: View) -> Refreshed:
+        from manual_registry.adapters.workbook.compare import compare
+        from manual_registry.adapters.workbook.losses import losses
+        from manual_registry.adapters.workbook.read import read_book
+        from manual_registry.adapters.workbook.refresh import Unloadable, refreshed
+
+        try:
+            book = read_book(data, path.name)
+        except WorkbookUnreadable:
+            return self._anew(path, data, new, "cannot be read")
+        found = compare(book, base)
+        if base == new:
+            return Refreshed(written=False, waiting=len(found))
+        if book.untouched and not found:
+            return self._write(path, data, new)
+        lost = losses(book)
+        try:
+            written = refreshed(data, book, found, base, new)
+        except Unloadable as failed:
+            return self._anew(path, data, new, f"cannot be processed ({failed})")
+        aside: Path | None = None
+        told: tuple[str, ...] = ()
+        if lost:
+            aside = disk.copy_aside(path, data, self._clock())
+            what = ", ".join(lost)
+            told = (f"{path.name} held what a save would drop ({what}): kept whole as {aside.name}",)
+        done = Refreshed(written=True, set_aside=aside, warnings=told, waiting=len(found))
+        return self._swap(path, data, written, new, done)
+
+    def _anew(self, path: Path, data: bytes, new: View, why: str) -> Refreshed:
+        from manual_registry.adapters.workbook.render import render_bytes
+
+        written = render_bytes(new)
+        aside = disk.copy_aside(path, data, self._clock())
+        told = (f"{path.name} {why}: kept whole as {aside.name}, and written anew",)
+        return self._swap(path, data, written, new, Refreshed(written=True, set_aside=aside, warnings=told))
+
+    def _write(self, path: Path, data: bytes | None, new: View) -> Refreshed:
+        from manual_registry.adapters.workbook.render import render_bytes
+
+        return self._swap(path, data, render_bytes(new), new, Refreshed(written=True))
+
+    def _swap(self, path: Path, old: bytes | None, data: bytes, new: View, done: Refreshed) -> Refreshed:
+        if disk.swap(path, data, expected=old):
+            return done
+        told = (
+            *done.warnings,
+            f"{path.name} was changed by someone else meanwhile: not written, {_behind(new)}",
+        )
+        return Refreshed(written=False, set_aside=done.set_aside, warnings=told, waiting=done.waiting)
+
+
+def _behind(new: View) -> str:
+    return f"it is behind the ledger (which is at {new.head_seq}); the next command brings it up to date"

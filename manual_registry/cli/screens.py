@@ -1,0 +1,222 @@
+"""What people see of a registry, an approval to sign, the policy: functions from a document to lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from manual_registry.cli.output import clean
+from manual_registry.cli.tables import (
+    cell_text,
+    fields,
+    heading,
+    moment,
+    nested,
+    plain_table,
+    stage_text,
+    table,
+)
+
+#: Columns of `list`: heading, field of the document.
+LIST_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("Model", "model"),
+    ("Version", "version"),
+    ("Stage", "stage"),
+    ("Trained", "training_date"),
+    ("Metrics", "metrics"),
+    ("Approver", "approver"),
+    ("Deployed", "deployment_date"),
+    ("BLAKE3", "blake3"),
+)
+
+
+def version_table(versions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the versions as a table, hashes shortened to twelve characters."""
+    if not versions:
+        return ["no versions"]
+    return table([name for name, _ in LIST_COLUMNS], (_version_row(version) for version in versions))
+
+
+def _version_row(version: Mapping[str, Any]) -> list[object]:
+    return [_list_cell(field, version.get(field)) for _, field in LIST_COLUMNS]
+
+
+def _list_cell(field: str, value: object) -> object:
+    if field == "blake3" and value:
+        return str(value).removeprefix("blake3:")[:12]
+    if field.endswith("_date") and value:
+        return str(value)[:10]
+    return value
+
+
+def event_lines(events: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return one line per event of the ledger."""
+    lines = []
+    for event in events:
+        version = event.get("version")
+        about = f"{event['model']}@{version}" if event.get("model") and version else event.get("model") or "-"
+        summary = event.get("summary") or event.get("type")
+        lines.append(
+            f"{event['seq']:>6}  {moment(event['at'])}  {clean(event['type'])}  {clean(about)}"
+            f"  {clean(summary)}  ({clean(event['actor'])})"
+        )
+    return lines or ["no events"]
+
+
+def compare_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return the differences as a table, then what is equal."""
+    rows = [[row["field"], row["a"], row["b"]] for row in document["differences"]]
+    lines = table(["Field", str(document["a"]), str(document["b"])], rows) if rows else ["no differences"]
+    if document.get("same"):
+        lines += ["", f"same: {cell_text(', '.join(map(str, document['same'])))}"]
+    return lines
+
+
+def status_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return what a person wants to know first, and only the parts that hold something."""
+    counts = document["counts"]
+    stages = ", ".join(f"{count} {stage_text(stage)}" for stage, count in counts.items() if count) or "no versions yet"
+    lines = [
+        f"{heading(document['system'])}  ({clean(document['risk'])} risk)  {clean(document['root'])}",
+        f"{_models(document.get('models'))}: {stages}",
+    ]
+    for name, title in (
+        ("pending", "waiting for a signature"),
+        ("overdue", "overdue"),
+        ("pending_moves", "to be moved to the archive"),
+    ):
+        lines += _listed(title, document.get(name) or [])
+    if document.get("view_behind"):
+        lines.append("registry.xlsx is behind the ledger; the next writing command brings it up to date")
+    lines += [f"next: {clean(command)}" for command in document.get("next") or []]
+    ledger = document["ledger"]
+    return [*lines, f"ledger {ledger['seq']} {clean(ledger['hash'])}"]
+
+
+def _models(models: object) -> str:
+    count = len(models) if isinstance(models, Sequence) and not isinstance(models, str) else models
+    return f"{count} model" if count == 1 else f"{count} models"
+
+
+def _listed(title: str, items: Sequence[object]) -> list[str]:
+    return [f"{title}:", *(f"  {_phrase(item)}" for item in items)] if items else []
+
+
+def _phrase(item: object) -> str:
+    if isinstance(item, Mapping) and "model" in item:
+        about = f"{item['model']}@{item.get('version')}"
+        target = f" to {item['to']}" if item.get("to") else ""
+        rest = ", ".join(cell_text(item[key]) for key in ("status", "since", "due", "message") if item.get(key))
+        return clean(f"{item.get('id') or ''} {about}{target}  {rest}".strip())
+    return cell_text(item)
+
+
+def approval_table(approvals: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the approvals as a table."""
+    if not approvals:
+        return ["no approvals"]
+    rows = [
+        [
+            item["id"],
+            f"{item['model']}@{item['version']}",
+            item["to"],
+            item["status"],
+            item["approver"],
+            item["problems"],
+        ]
+        for item in approvals
+    ]
+    return table(["Id", "Version", "To", "Status", "Approver", "Problems"], rows)
+
+
+def review_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return the screen that a person reads before signing: what changes, on what evidence."""
+    review = document.get("review") or {}
+    lines = [heading(f"Approval {document['id']}: {document['model']}@{document['version']}")]
+    change = f"{review.get('from')} -> {review.get('to')}"
+    facts = {
+        "change": change + (f", replaces {review['replaces']}" if review.get("replaces") else ""),
+        "registered by": review.get("registered_by"),
+        "registered at": moment(review["registered_at"]) if review.get("registered_at") else None,
+        "blake3": review.get("blake3"),
+        "content now": review.get("content"),
+        "needs": review.get("needs"),
+        "limitations": review.get("limitations"),
+    }
+    lines += fields({name: value for name, value in facts.items() if value}, indent=2)
+    lines += _metric_lines(review.get("metrics") or [])
+    if review.get("gates"):
+        lines += ["  gates", *_gate_lines(review["gates"])]
+    return lines
+
+
+def _metric_lines(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not metrics:
+        return []
+    names = ("name", "value", "production", "difference")
+    rows = [[cell_text(metric.get(name)) for name in names] for metric in metrics]
+    return [f"  {line}" for line in plain_table(["metric", "this version", "in production", "difference"], rows)]
+
+
+def _gate_lines(gates: Sequence[object]) -> list[str]:
+    lines: list[str] = []
+    for gate in gates:
+        if isinstance(gate, Mapping) and gate.get("gate"):
+            passed = {True: "passed", False: "NOT passed"}.get(gate.get("passed"), "")  # type: ignore[arg-type]
+            lines.append(f"    {clean(gate['gate'])}  {passed}".rstrip())
+            lines += [f"      {cell_text(metric)}" for metric in gate.get("metrics") or []]
+        else:
+            lines += nested([gate], indent=4)
+    return lines
+
+
+def approval_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return one approval: the review, where it stands, how an auditor checks it, what to type next."""
+    facts = {
+        name: document.get(name)
+        for name in ("status", "approver", "requested_by", "requested_at", "problems")
+        if document.get(name)
+    }
+    lines = [*review_lines(document), *fields(facts, indent=2)]
+    if document.get("issued"):
+        lines.append(f"  statements issued: {len(document['issued'])}")
+    if document.get("auditor_command"):
+        lines += [
+            "",
+            "an auditor checks it, from the registry's root, with:",
+            f"  {clean(document['auditor_command'])}",
+        ]
+    if document.get("next"):
+        lines += ["", f"next: {clean(document['next'])}"]
+    return lines
+
+
+def policy_difference_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return how registry.toml differs from the policy in force, weaker settings marked."""
+    rows = [
+        [
+            item["setting"],
+            cell_text(item["in_force"]),
+            cell_text(item["file"]),
+            "WEAKER" if item.get("weaker") else "",
+        ]
+        for item in document.get("differences") or []
+    ]
+    if not rows:
+        return ["registry.toml says the same as the policy in force"]
+    return plain_table(["setting", "in force", "registry.toml", ""], rows)
+
+
+def policy_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return the policy in force, since when, by whom, and what registry.toml says otherwise."""
+    since = document.get("since") or {}
+    signed = document.get("signed_by") or "genesis"
+    lines = [
+        f"policy in force since event {since.get('seq')} ({moment(since.get('at'))}), by {clean(signed)}",
+        "",
+    ]
+    lines += fields(document["in_force"], indent=2)
+    if document.get("differs"):
+        lines += ["", "registry.toml differs; it counts once a lead has signed it (mreg policy sign):"]
+        lines += [f"  {line}" for line in policy_difference_lines(document)]
+    return lines

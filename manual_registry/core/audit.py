@@ -1,0 +1,205 @@
+"""`verify`, the part that needs the ledger alone: the chain, every decision again, signatures, anchors, deadlines.
+
+Numbered steps, each with its clause:
+
+1. Files: names without gap, nothing doubled, canonical bytes (RP-13).
+2. Chain: each ``prev`` is the hash of the file before (RP-13).
+3. Decisions: each event was allowed on the state at its own position, signatures included (RP-9 to RP-14).
+4. Anchors: every head that a signed statement, the workbook, this machine or a person names is in the chain (RP-13).
+5. Deadlines: rollbacks ratified, moves done (RP-7, RP-10).
+
+All findings are told, each at its place; nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from manual_registry.core import approvals
+from manual_registry.core.decide import decide
+from manual_registry.core.errors import (
+    ApprovalUnknown,
+    ApprovalWanted,
+    ChainBroken,
+    ClockBackwards,
+    EventIllegal,
+    EventMissing,
+    EventUnreadable,
+    FormatTooNew,
+    HeadUnknown,
+    RegistryError,
+)
+from manual_registry.core.ledger import Event, file_name, is_canonical, parse_event
+from manual_registry.core.results import Finding, Severity
+from manual_registry.core.state import State
+from manual_registry.core.times import parse_time
+
+
+def finding(error: RegistryError, *, severity: Severity = Severity.ERROR, location: str | None = None) -> Finding:
+    """Turn an error into a finding at ``location`` (else at its own)."""
+    return Finding(
+        code=error.code,
+        severity=severity,
+        location=location or error.location or "registry",
+        message=error.message,
+        clause=error.clause,
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class Audit:
+    """The outcome: the fold as far as it could be taken, the events that were read, and the findings."""
+
+    state: State = field(default_factory=State)
+    events: list[Event] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    decided: int = 0
+    whole: bool = True
+    too_new: FormatTooNew | None = None
+
+
+def audit_ledger(
+    names: Sequence[str], read: Callable[[str], bytes], *, judge: Callable[[State, Event], list[RegistryError]] = decide
+) -> Audit:
+    """Take steps 1 to 3 over the event files ``names`` (sorted).
+
+    After a gap, an unreadable or a newer event the chain is still checked, but decisions are not repeated: on a state
+    with a hole every one of them would look wrong.
+    """
+    audit = Audit()
+    previous: Event | None = None
+    expected = 1
+    for name in names:
+        location = f"ledger/{name}"
+        number = int(name.removesuffix(".json"))
+        if number != expected:
+            _gap(audit, expected, number)
+        expected = number + 1
+        try:
+            event = parse_event(read(name), location=location)
+        except (EventUnreadable, EventMissing, FormatTooNew) as problem:
+            _stop(audit, problem, location)
+            previous = None
+            continue
+        _check(audit, event, number, previous, location)
+        _decide(audit, event, location, judge)
+        previous = event
+    return audit
+
+
+def _gap(audit: Audit, first: int, found: int) -> None:
+    audit.whole = False
+    for number in range(first, min(found, first + 10)):
+        missing = EventMissing(f"event {number} is missing", location=f"ledger/{file_name(number)}", clause="RP-13")
+        audit.findings.append(finding(missing))
+
+
+def _stop(audit: Audit, problem: RegistryError, location: str) -> None:
+    audit.whole = False
+    audit.findings.append(finding(problem, location=location))
+    if isinstance(problem, FormatTooNew):
+        audit.too_new = problem
+
+
+def _check(audit: Audit, event: Event, number: int, previous: Event | None, location: str) -> None:
+    if event.seq != number:
+        audit.findings.append(finding(EventMissing(f"{location} says that it is event {event.seq}", location=location, clause="RP-13")))
+    if not is_canonical(event):
+        audit.findings.append(finding(EventUnreadable(f"{location} is not in canonical form", location=location, clause="RP-13")))
+    if previous is not None and event.prev != previous.hash:
+        before = f"ledger/{file_name(previous.seq)}"
+        broken = ChainBroken(
+            f"{location} was written after another {before}: that file was changed, inserted or replaced",
+            location=before,
+            clause="RP-13",
+        )
+        audit.findings.append(finding(broken))
+    if number == 1 and event.prev is not None:
+        audit.findings.append(finding(ChainBroken("the first event has something before it", location=location, clause="RP-13")))
+
+
+def _decide(
+    audit: Audit, event: Event, location: str, judge: Callable[[State, Event], list[RegistryError]]
+) -> None:
+    if not audit.whole:
+        return
+    state = audit.state
+    # A broken link was told already; the decision is repeated as if it were whole.
+    state.head_hash, state.head_seq = event.prev, event.seq - 1
+    reasons = judge(state, event)
+    audit.decided += 1
+    for reason in reasons:
+        if isinstance(reason, FormatTooNew):
+            _stop(audit, reason, location)
+            return
+        illegal = EventIllegal(f"{location}: {event.type} was not allowed there: {reason.message} ({reason.code})", clause=reason.clause)
+        own = reason if reason.code.startswith("MR-S") else illegal
+        audit.findings.append(finding(own, location=location))
+    if state.head_at and event.at < state.head_at:
+        back = ClockBackwards(f"{location} is dated {event.at}, before the event that it follows ({state.head_at})", clause="RP-19")
+        audit.findings.append(finding(back, severity=Severity.WARNING, location=location))
+    try:
+        state.apply(event)
+        audit.events.append(event)
+    except (FormatTooNew, EventUnreadable) as problem:
+        _stop(audit, problem, location)
+
+
+def check_head(audit: Audit, *, seq: int, hash: str, source: str, severity: Severity = Severity.ERROR) -> None:
+    """Take step 4 for one head that ``source`` names: it must be in the chain."""
+    if audit.state.hashes.get(seq) == hash or not audit.whole:
+        return
+    cut = f"the ledger ends at event {audit.state.head_seq}" if seq > audit.state.head_seq else "the ledger has another event there"
+    unknown = HeadUnknown(
+        f"{source} names event {seq} with {hash[:23]}…, but {cut}: events were removed or written anew",
+        location=f"ledger/{file_name(seq)}",
+        clause="RP-13",
+    )
+    audit.findings.append(finding(unknown, severity=severity))
+
+
+def check_deadlines(audit: Audit, now: datetime) -> None:
+    """Take step 5: rollbacks that no lead ratified in time, moves that are pending."""
+    for request in audit.state.requests.values():
+        if request.ratifies is None or request.status != "requested":
+            continue
+        due = parse_time(request.at) + timedelta(hours=approvals.RATIFY_HOURS)
+        ref = f"{request.model}@{request.version}"
+        wanted = ApprovalWanted(
+            f"{ref}: the rollback of event {request.ratifies} was not ratified" + (f" (due {due:%Y-%m-%d %H:%M} UTC)" if now <= due else " in time"),
+            clause="RP-10",
+        )
+        late = Severity.ERROR if now > due else Severity.WARNING
+        audit.findings.append(finding(wanted, severity=late, location=f"approvals/{request.id}"))
+    for record in audit.state.versions.values():
+        if record.move_pending:
+            audit.findings.append(
+                Finding(
+                    code="MR-F001",
+                    severity=Severity.INFO,
+                    location=f"models/{record.model}/{record.version}",
+                    message=f"{record.ref} is archived; its files have not been moved yet (mreg archive --pending)",
+                    clause="RP-7",
+                )
+            )
+
+
+def parse_anchor(text: str) -> tuple[str | None, int, str]:
+    """Read ``SEQ:sha256:HEX``, a line of `anchor`, or ``ledger SEQ sha256:HEX``; returns (registry id, seq, hash)."""
+    from manual_registry.core.errors import BadAnchor  # noqa: PLC0415 - only here
+
+    words = text.strip().replace(":sha256:", " sha256:").split()
+    registry: str | None = None
+    for index, word in enumerate(words):
+        if word.startswith("registry=") or (word == "registry" and index + 1 < len(words)):
+            registry = word.partition("=")[2] or words[index + 1]
+        if word.startswith("sha256:") and len(word) == 71 and index and words[index - 1].removeprefix("seq=").isdigit():
+            return registry, int(words[index - 1].removeprefix("seq=")), word
+    raise BadAnchor(f"{text.strip()[:120]!r} is no anchor; write SEQ:sha256:HEX or name a file with a line of `mreg anchor`")
+
+
+def unknown_approval(name: str) -> ApprovalUnknown:
+    """The refusal for an approval id that is not there."""
+    return ApprovalUnknown(f"no approval {name!r}", location=name, hint="mreg approval list")

@@ -1,0 +1,230 @@
+"""May this version be registered, may this be attached to it (clauses RP-1, RP-12, RP-16)?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from manual_registry.core.approvals import CLOCK_SLACK
+from manual_registry.core.decide.common import find, moment_of
+from manual_registry.core.errors import (
+    ArchivedVersion,
+    DateInFuture,
+    DateOrder,
+    FieldFilled,
+    FieldMissing,
+    GateModelMismatch,
+    MetricNotFinite,
+    PolicyRefusal,
+    RegistryError,
+    ReservedVersion,
+    VersionCaseTaken,
+    VersionTaken,
+)
+from manual_registry.core.gates import claim_problem, report_from
+from manual_registry.core.ledger import Event
+from manual_registry.core.references import composite_id, data_content_hash
+from manual_registry.core.state import State, VersionState
+from manual_registry.core.times import is_date, parse_time
+from manual_registry.core.values import Stage, model_name, version_name
+
+#: What `attach` may fill when it is empty; code, data, config and artefact are fixed at registration (RP-1).
+FILLABLE = ("pipeline_run", "hyperparameters", "metrics", "subgroup_metrics", "training_date", "owner", "origin", "description")
+
+
+def taken(state: State, model: str, version: str) -> RegistryError | None:
+    """Return the refusal for a version that exists, in whatever letter case, or is an alias of its model."""
+    found = state.models.get(model)
+    if found is None:
+        return None
+    standing = found.by_lower.get(version.lower())
+    if standing == version:
+        return VersionTaken(
+            f"{model}@{version} exists; a version is never registered twice",
+            location=f"{model}@{version}",
+            clause="RP-1",
+            hint=f"mreg register {model} next PATH",
+        )
+    if standing is not None:
+        return VersionCaseTaken(
+            f"{model}@{standing} exists; {version!r} differs in letter case only",
+            location=f"{model}@{version}",
+            clause="RP-1",
+            hint=f"mreg register {model} next PATH",
+        )
+    if version.lower() in {alias.lower() for alias in found.aliases}:
+        return ReservedVersion(
+            f"{version!r} is an alias of {model}; choose another version", location=f"{model}@{version}", clause="RP-1"
+        )
+    return None
+
+
+def registered(state: State, event: Event) -> list[RegistryError]:
+    """Decide a registration."""
+    model, version = model_name(event.subject["model"]), version_name(event.subject["version"])
+    standing = taken(state, model, version)
+    if standing is not None:
+        return [standing]
+    data = event.data
+    return [
+        *refuse_missing(missing_fields(state, data), f"{model}@{version}"),
+        *_gates(data["gates"], data["artefact"]),
+        *_metrics(data["metrics"]),
+        *_dates(data, event),
+        *_identifier(model, version, data),
+    ]
+
+
+def missing_fields(state: State, data: Mapping[str, Any]) -> list[str]:
+    """Return the names of fields that this registry asks of a registration and that are empty."""
+    return [name for name in state.policy.required if _empty(name, data.get(name))]
+
+
+def _empty(name: str, value: Any) -> bool:
+    # A model without hyperparameters says so with {}; an empty mapping of metrics says nothing.
+    return value is None if name == "hyperparameters" else value in (None, [], {}, "")
+
+
+_HOW = {
+    "training_data": "--data dvc:COMMIT:PATH",
+    "code": "--commit SHA --repo DIR",
+    "training_date": "--trained DATE",
+    "pipeline_run": "--pipeline-run ID",
+    "hyperparameters": "--params FILE",
+    "metrics": "--metrics FILE",
+}
+
+
+def refuse_missing(names: Iterable[str], ref: str) -> list[RegistryError]:
+    """Return a refusal for each field that is missing, with the option that would bring it."""
+    return [
+        FieldMissing(
+            f"{ref}: {name} is missing ({_HOW.get(name, 'in the --metadata file')})",
+            location=name,
+            clause="RP-16",
+            hint="mreg register MODEL VERSION PATH --template metadata.yaml",
+        )
+        for name in names
+    ]
+
+
+def _gates(gates: Iterable[Mapping[str, Any]], artefact: Mapping[str, Any]) -> list[RegistryError]:
+    reasons: list[RegistryError] = []
+    for document in gates:
+        report = report_from(document)
+        problem = claim_problem(report)
+        if problem is not None:
+            reasons.append(problem)
+        if report.model is not None and report.model not in (
+            f"sha256:{artefact['sha256']}",
+            f"blake3:{artefact['blake3']}",
+        ):
+            reasons.append(
+                GateModelMismatch(
+                    f"{report.gate} report: it is about {report.model}, but the artefact is sha256:{artefact['sha256']}",
+                    location=f"gates.{report.gate}.model",
+                    clause="RP-12",
+                )
+            )
+    return reasons
+
+
+def _metrics(metrics: Mapping[str, Any] | None) -> list[RegistryError]:
+    return [
+        MetricNotFinite(f"metrics.{name}: {value!r} is not a finite number", location=f"metrics.{name}")
+        for name, value in (metrics or {}).items()
+        if type(value) not in (int, float)
+    ]
+
+
+def _dates(data: Mapping[str, Any], event: Event) -> list[RegistryError]:
+    reasons: list[RegistryError] = []
+    given = [("training_date", data.get("training_date"))]
+    given += [(f"gates.{gate['gate']}.evaluated_at", gate.get("evaluated_at")) for gate in data.get("gates", ())]
+    for where, text in given:
+        if text is not None and future(text, event):
+            reasons.append(DateInFuture(f"{where}: {text} has not come yet", location=where, clause="RP-19"))
+    return reasons
+
+
+def future(text: str, event: Event) -> bool:
+    """Tell whether ``text`` lies after the event; a bare date has the slack of the world's time zones."""
+    slack = timedelta(hours=14) if is_date(text) else CLOCK_SLACK
+    return parse_time(text) > moment_of(event) + slack
+
+
+def identifier(model: str, version: str, data: Mapping[str, Any]) -> str:
+    """Compute the composite version identifier of a registration."""
+    code, config, prompt = data["code"], data["config"], data["prompt"]
+    references = [(item["reference"], item["hash"]) for item in data["training_data"]]
+    return composite_id(
+        model=model,
+        version=version,
+        commit=code["commit"] if code else None,
+        data_hash=data_content_hash(references),
+        blake3=data["artefact"]["blake3"],
+        config_sha256=config["sha256"] if config else None,
+        prompt_sha256=prompt["sha256"] if prompt else None,
+    )
+
+
+def _identifier(model: str, version: str, data: Mapping[str, Any]) -> list[RegistryError]:
+    if data["composite_id"] == identifier(model, version, data):
+        return []
+    return [PolicyRefusal(f"{model}@{version}: the composite identifier does not follow from its parts", clause="RP-1")]
+
+
+def attached(state: State, event: Event) -> list[RegistryError]:
+    """Decide an attachment: evidence may be added, empty fields filled, nothing changed."""
+    record = find(state, event)
+    if isinstance(record, RegistryError):
+        return [record]
+    if record.stage == Stage.ARCHIVED.value:
+        return [
+            ArchivedVersion(
+                f"{record.ref} is archived; its bag takes nothing more",
+                clause="RP-5",
+                hint=f"mreg unarchive {record.ref} --reason TEXT",
+            )
+        ]
+    data = event.data
+    return [
+        *_filled(record, data["fields"]),
+        *_card_stands(record, data),
+        *_gates(data["gates"], record.data["artefact"]),
+        *_metrics(data["fields"].get("metrics")),
+        *_dates({**data["fields"], "gates": data["gates"]}, event),
+        *_after_deployment(record, data["fields"].get("training_date")),
+    ]
+
+
+def _filled(record: VersionState, fields: Mapping[str, Any]) -> list[RegistryError]:
+    reasons: list[RegistryError] = []
+    for name in fields:
+        if name not in FILLABLE:
+            reasons.append(
+                FieldFilled(f"{record.ref}: {name} is fixed at registration", location=name, clause="RP-1")
+            )
+        elif record.value(name) not in (None, [], {}, ""):
+            reasons.append(
+                FieldFilled(f"{record.ref}: {name} is filled already; attach fills empty fields only", location=name, clause="RP-1")
+            )
+    return reasons
+
+
+def _card_stands(record: VersionState, data: Mapping[str, Any]) -> list[RegistryError]:
+    reasons: list[RegistryError] = []
+    for name, standing in (("environment", record.environment),):
+        if data[name] is not None and standing is not None:
+            reasons.append(
+                FieldFilled(f"{record.ref}: it has its {name} file already", location=name, clause="RP-1")
+            )
+    return reasons
+
+
+def _after_deployment(record: VersionState, training_date: str | None) -> list[RegistryError]:
+    first = min((one.at for one in record.deployments), default=None)
+    if training_date is None or first is None or parse_time(training_date) <= parse_time(first):
+        return []
+    return [DateOrder(f"{record.ref}: trained on {training_date}, but deployed at {first} already", location="training_date", clause="RP-19")]

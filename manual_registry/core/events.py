@@ -1,0 +1,189 @@
+"""The event types and the shape of their data (docs/events.md tells them in words).
+
+A type, or a member of its data, that is not listed here was written by a newer tool: it is refused as such
+(:class:`FormatTooNew`), never skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from manual_registry.core.errors import EventUnreadable, FormatTooNew
+from manual_registry.core.ledger import Event
+
+CREATED: Final = "registry.created"
+REGISTERED: Final = "version.registered"
+ATTACHED: Final = "version.attached"
+PROMOTED: Final = "version.promoted"
+ROLLED_BACK: Final = "version.rolled-back"
+ARCHIVED: Final = "version.archived"
+MOVED: Final = "version.moved"
+UNARCHIVED: Final = "version.unarchived"
+DEPLOYED: Final = "deployment.started"
+DEPLOYMENT_ENDED: Final = "deployment.ended"
+ALIAS_SET: Final = "alias.set"
+ALIAS_REMOVED: Final = "alias.removed"
+TAGGED: Final = "version.tagged"
+NOTED: Final = "version.noted"
+REQUESTED: Final = "approval.requested"
+ISSUED: Final = "approval.issued"
+SIGNED: Final = "approval.signed"
+WITHDRAWN: Final = "approval.withdrawn"
+APPROVER_ADDED: Final = "roster.added"
+APPROVER_REVOKED: Final = "roster.revoked"
+PIPELINE_ADDED: Final = "pipeline.added"
+PIPELINE_REVOKED: Final = "pipeline.revoked"
+POLICY_SIGNED: Final = "policy.signed"
+VERIFIED: Final = "verification.recorded"
+
+_TEXT = (str,)
+_TEXT_OR_NONE = (str, type(None))
+_MAP = (dict,)
+_MAP_OR_NONE = (dict, type(None))
+_LIST = (list,)
+_BOOL = (bool,)
+_COUNT = (int,)
+
+Shape = Mapping[str, tuple[type, ...]]
+
+_SIGNATURE: Shape = {"statement": _TEXT, "signature": _TEXT}
+_CONTROL: Shape = {"control": _MAP}
+
+#: type -> (members of subject, members of data)
+SHAPES: Final[Mapping[str, tuple[Shape, Shape]]] = {
+    CREATED: (
+        {},
+        {
+            "system": _TEXT,
+            "risk": _TEXT,
+            "placed_on_market": _TEXT_OR_NONE,
+            "policy": _MAP,
+            "leads": _LIST,
+            "recovery_key": (type(None),),
+            "tool": _TEXT,
+        },
+    ),
+    REGISTERED: (
+        {"model": _TEXT, "version": _TEXT},
+        {
+            "artefact": _MAP,
+            "training_data": _LIST,
+            "code": _MAP_OR_NONE,
+            "training_date": _TEXT_OR_NONE,
+            "pipeline_run": _TEXT_OR_NONE,
+            "hyperparameters": _MAP_OR_NONE,
+            "metrics": _MAP_OR_NONE,
+            "subgroup_metrics": _MAP_OR_NONE,
+            "evidence": _LIST,
+            "gates": _LIST,
+            "card": _MAP_OR_NONE,
+            "config": _MAP_OR_NONE,
+            "prompt": _MAP_OR_NONE,
+            "environment": _MAP_OR_NONE,
+            "owner": _TEXT_OR_NONE,
+            "origin": _TEXT_OR_NONE,
+            "description": _TEXT_OR_NONE,
+            "tags": _MAP,
+            "ci": _MAP_OR_NONE,
+            "composite_id": _TEXT,
+        },
+    ),
+    ATTACHED: (
+        {"model": _TEXT, "version": _TEXT},
+        {"evidence": _LIST, "gates": _LIST, "card": _MAP_OR_NONE, "environment": _MAP_OR_NONE, "fields": _MAP},
+    ),
+    PROMOTED: (
+        {"model": _TEXT, "version": _TEXT},
+        {
+            "from": _TEXT,
+            "to": _TEXT,
+            "replaces": _TEXT_OR_NONE,
+            "reason": _TEXT_OR_NONE,
+            "approval": _MAP_OR_NONE,
+            "promotion": _MAP_OR_NONE,
+            "observed": _TEXT_OR_NONE,
+        },
+    ),
+    ROLLED_BACK: (
+        {"model": _TEXT, "version": _TEXT},
+        {
+            "replaces": _TEXT_OR_NONE,
+            "reason": _TEXT,
+            "approval": _MAP_OR_NONE,
+            "promotion": _MAP_OR_NONE,
+            "observed": _TEXT_OR_NONE,
+            "restored": _BOOL,
+        },
+    ),
+    ARCHIVED: (
+        {"model": _TEXT, "version": _TEXT},
+        {"from": _TEXT, "reason": _TEXT, "approval": _MAP_OR_NONE, "observed": _TEXT_OR_NONE},
+    ),
+    MOVED: ({"model": _TEXT, "version": _TEXT}, {"bag": _TEXT, "manifest": _TEXT, "payload": _TEXT}),
+    UNARCHIVED: ({"model": _TEXT, "version": _TEXT}, {"reason": _TEXT, "restored": _BOOL}),
+    DEPLOYED: (
+        {"model": _TEXT, "version": _TEXT},
+        {"environment": _TEXT, "at": _TEXT, "path": _TEXT_OR_NONE, "replaces": _LIST},
+    ),
+    DEPLOYMENT_ENDED: ({"model": _TEXT, "version": _TEXT}, {"environment": _TEXT, "at": _TEXT}),
+    ALIAS_SET: ({"model": _TEXT, "version": _TEXT}, {"alias": _TEXT}),
+    ALIAS_REMOVED: ({"model": _TEXT}, {"alias": _TEXT}),
+    TAGGED: ({"model": _TEXT, "version": _TEXT}, {"tags": _MAP}),
+    NOTED: ({"model": _TEXT, "version": _TEXT}, {"text": _TEXT}),
+    REQUESTED: (
+        {"model": _TEXT, "version": _TEXT},
+        {"kind": _TEXT, "from": _TEXT, "to": _TEXT, "replaces": _TEXT_OR_NONE},
+    ),
+    ISSUED: ({"model": _TEXT, "version": _TEXT}, {"id": _TEXT, "statement": _TEXT}),
+    SIGNED: ({"model": _TEXT, "version": _TEXT}, {"id": _TEXT, **_SIGNATURE}),
+    WITHDRAWN: ({"model": _TEXT, "version": _TEXT}, {"id": _TEXT}),
+    APPROVER_ADDED: ({"approver": _TEXT}, {"name": _TEXT, "role": _TEXT, "key": _TEXT, **_CONTROL}),
+    APPROVER_REVOKED: ({"approver": _TEXT}, {"reason": _TEXT, **_CONTROL}),
+    PIPELINE_ADDED: ({"pipeline": _TEXT}, {"key": _TEXT, **_CONTROL}),
+    PIPELINE_REVOKED: ({"pipeline": _TEXT}, {"reason": _TEXT, **_CONTROL}),
+    POLICY_SIGNED: (
+        {},
+        {"system": _TEXT, "risk": _TEXT, "placed_on_market": _TEXT_OR_NONE, "policy": _MAP, **_CONTROL},
+    ),
+    VERIFIED: ({}, {"ok": _BOOL, "checked": _MAP, "findings": _LIST, "scope": _LIST}),
+}
+
+EVENT_TYPES: Final = tuple(SHAPES)
+
+#: Events that change what is allowed; they carry a lead's signature and are always part of a partial fold.
+CONTROL_TYPES: Final = frozenset(
+    {CREATED, APPROVER_ADDED, APPROVER_REVOKED, PIPELINE_ADDED, PIPELINE_REVOKED, POLICY_SIGNED}
+)
+#: Events that a wrong clock must not date back (clause RP-19).
+GOVERNED_TYPES: Final = CONTROL_TYPES | {PROMOTED, ROLLED_BACK, ARCHIVED, UNARCHIVED, ISSUED, SIGNED, REQUESTED}
+
+_MEMBERS: Final = {name: (subject.keys(), data.keys()) for name, (subject, data) in SHAPES.items()}
+
+
+def check_known(event: Event) -> None:
+    """Raise :class:`FormatTooNew` for a type or member that this tool does not know. Cheap; every fold calls it."""
+    known = _MEMBERS.get(event.type)
+    if known is None or not (event.subject.keys() <= known[0] and event.data.keys() <= known[1]):
+        what = f"type {event.type}" if known is None else f"members of {event.type}"
+        raise FormatTooNew(
+            f"event {event.seq} has {what} that this tool does not know; it was written by a newer one",
+            location=f"ledger/{event.seq:012d}.json",
+            hint="pip install -U manual-registry",
+        )
+
+
+def check_shape(event: Event) -> None:
+    """Raise :class:`EventUnreadable` unless every member is there with its kind of value (and nothing newer)."""
+    check_known(event)
+    for part, found, shape in zip(
+        ("subject", "data"), (event.subject, event.data), SHAPES[event.type], strict=True
+    ):
+        for member, kinds in shape.items():
+            if member not in found or type(found[member]) not in kinds:
+                if event.type == CREATED and member == "recovery_key" and found.get(member) is not None:
+                    raise FormatTooNew("this registry has a recovery key, which this tool does not know yet", location="ledger/000000000001.json")
+                raise EventUnreadable(
+                    f"event {event.seq} ({event.type}): {part}.{member} is missing or of the wrong kind",
+                    location=f"ledger/{event.seq:012d}.json",
+                )

@@ -1,0 +1,148 @@
+"""The ledger chain as values: event files in, a checked sequence of events out.
+
+Rules held here (design 3.1, clause RP-13): an event file is RFC 8785 canonical JSON and LF with the eight members of
+:class:`Event`; ``prev`` is the SHA-256 of the whole previous file, null in the first; numbers have no gap. What an
+event means is left to :mod:`manual_registry.core.state`, whether it was allowed to :mod:`manual_registry.core.decide`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from manual_registry.core.canonical import dump, parse
+from manual_registry.core.errors import ChainBroken, EventMissing, EventUnreadable, FormatTooNew, Json
+
+FORMAT = 1
+_MEMBERS = frozenset({"format", "seq", "prev", "at", "actor", "type", "subject", "data"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One event as it stands in the ledger.
+
+    ``hash`` is ``sha256:…`` of the whole file; ``subject`` may name model, version, approver, pipeline; ``data`` is as
+    docs/events.md says for ``type``.
+    """
+
+    seq: int
+    prev: str | None
+    at: str
+    actor: str
+    type: str
+    subject: Mapping[str, Any]
+    data: Mapping[str, Any]
+    hash: str
+    raw: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """An event that is not written yet: what its writer decides; place and time come from the chain."""
+
+    type: str
+    subject: Mapping[str, Any]
+    data: Mapping[str, Any]
+
+
+def file_name(seq: int) -> str:
+    """Return the name of the file of event ``seq``: ``000000000001.json``."""
+    return f"{seq:012d}.json"
+
+
+def hash_of(raw: bytes) -> str:
+    """Return the chain hash of an event file: ``sha256:…``."""
+    return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+def seal(draft: Draft, *, seq: int, prev: str | None, at: str, actor: str) -> Event:
+    """Give a draft its place in the chain; returns the event with its bytes and hash."""
+    document: dict[str, Json] = {
+        "format": FORMAT,
+        "seq": seq,
+        "prev": prev,
+        "at": at,
+        "actor": actor,
+        "type": draft.type,
+        "subject": dict(draft.subject),
+        "data": dict(draft.data),
+    }
+    # Read back from its bytes, so that what is decided and folded now is what every later reader will see.
+    return parse_event(dump(document), location=f"ledger/{file_name(seq)}")
+
+
+def parse_event(raw: bytes, *, location: str) -> Event:
+    """Read one event file; raises :class:`EventUnreadable` or :class:`FormatTooNew`, located at the file."""
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise EventUnreadable(f"{location} is not JSON", location=location) from None
+    if not isinstance(document, dict):
+        raise EventUnreadable(f"{location} is not an event", location=location)
+    version = document.get("format")
+    if isinstance(version, int) and version > FORMAT:
+        raise FormatTooNew(
+            f"{location} has format {version}; this tool knows {FORMAT}", location=location, hint="pip install -U manual-registry"
+        )
+    if document.keys() != _MEMBERS or not _well_typed(document):
+        raise EventUnreadable(f"{location} does not have the form of an event", location=location)
+    return Event(
+        seq=document["seq"],
+        prev=document["prev"],
+        at=document["at"],
+        actor=document["actor"],
+        type=document["type"],
+        subject=document["subject"],
+        data=document["data"],
+        hash="sha256:" + hashlib.sha256(raw).hexdigest(),
+        raw=raw,
+    )
+
+
+def _well_typed(document: dict[str, Any]) -> bool:
+    return (
+        type(document["format"]) is int
+        and type(document["seq"]) is int
+        and (document["prev"] is None or type(document["prev"]) is str)
+        and type(document["at"]) is str
+        and type(document["actor"]) is str
+        and type(document["type"]) is str
+        and type(document["subject"]) is dict
+        and type(document["data"]) is dict
+    )
+
+
+def is_canonical(event: Event) -> bool:
+    """Tell whether the file is the one canonical spelling of what it says."""
+    try:
+        return dump(parse(event.raw)) == event.raw
+    except (ValueError, TypeError, RecursionError):
+        return False
+
+
+def check_link(event: Event, *, seq: int, prev: str | None, location: str) -> None:
+    """Raise :class:`EventMissing` or :class:`ChainBroken` unless ``event`` stands at ``seq`` after ``prev``."""
+    if event.seq != seq:
+        raise EventMissing(f"{location} says that it is event {event.seq}, where {seq} is due", location=location)
+    if event.prev != prev:
+        raise ChainBroken(
+            f"{location}: prev is {event.prev}, but the event before it has {prev}; one of the two was changed",
+            location=location,
+            clause="RP-13",
+        )
+
+
+def chain(files: Iterable[tuple[str, bytes]]) -> Iterator[Event]:
+    """Check ``(name, bytes)`` of event files, in order, and yield their events; raises at the first fault."""
+    prev: str | None = None
+    for seq, (name, raw) in enumerate(files, start=1):
+        location = f"ledger/{name}"
+        if name != file_name(seq):
+            raise EventMissing(f"event {seq} is missing: {name} stands in its place", location=f"ledger/{file_name(seq)}")
+        event = parse_event(raw, location=location)
+        check_link(event, seq=seq, prev=prev, location=location)
+        prev = event.hash
+        yield event

@@ -1,0 +1,187 @@
+"""What the facade gives back: values with the documents of the contract (``--json``).
+
+``document()`` of each returns the JSON document, ``schema`` included; nothing here prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from manual_registry.core.errors import Json
+
+
+class Severity(StrEnum):
+    """How much a finding weighs; only an error makes `verify` exit 4."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that `verify` has to say, with its code, place and clause."""
+
+    code: str
+    severity: Severity
+    location: str
+    message: str
+    clause: str | None = None
+
+    def document(self) -> dict[str, Json]:
+        """Return the finding as it stands in the verify document."""
+        return {
+            "code": self.code,
+            "severity": self.severity.value,
+            "location": self.location,
+            "message": self.message,
+            "clause": self.clause,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verification:
+    """The outcome of `verify`: ``checked`` counts what was looked at; ``ok`` means no error."""
+
+    checked: Mapping[str, int]
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True when no finding is an error."""
+        return all(finding.severity is not Severity.ERROR for finding in self.findings)
+
+    def document(self) -> dict[str, Json]:
+        """Return ``manual-registry/verify/1``."""
+        return {
+            "schema": "manual-registry/verify/1",
+            "ok": self.ok,
+            "checked": dict(self.checked),
+            "findings": [finding.document() for finding in self.findings],
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """The outcome of a writing command (``manual-registry/result/1``); None where nothing applies.
+
+    ``events`` are the numbers written now; ``ledger`` is the head afterwards as ``(seq, "sha256:…")``; ``next`` is
+    the command that would come next; ``notes`` are sentences for a person on a terminal (not in the document).
+    """
+
+    command: str
+    changed: bool
+    ledger: tuple[int, str]
+    model: str | None = None
+    version: str | None = None
+    stage: str | None = None
+    composite_id: str | None = None
+    id: str | None = None
+    events: tuple[int, ...] = ()
+    waiting_for: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    next: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Json]:
+        """Return ``manual-registry/result/1``."""
+        return {
+            "schema": "manual-registry/result/1",
+            "command": self.command,
+            "changed": self.changed,
+            "model": self.model,
+            "version": self.version,
+            "stage": self.stage,
+            "composite_id": self.composite_id,
+            "id": self.id,
+            "events": list(self.events),
+            "ledger": {"seq": self.ledger[0], "hash": self.ledger[1]},
+            "waiting_for": list(self.waiting_for),
+            "warnings": list(self.warnings),
+            "next": self.next,
+        }
+
+
+class LinkStatus(StrEnum):
+    """What is known of one link of the provenance walk."""
+
+    VERIFIED = "verified"
+    RECORDED = "recorded"
+    MISSING = "missing"
+    BROKEN = "broken"
+    NOT_APPLICABLE = "not_applicable"
+
+
+#: The links of the walk, in order.
+LINK_KINDS: tuple[str, ...] = (
+    "deployment",
+    "artefact",
+    "code",
+    "data",
+    "pipeline",
+    "configuration",
+    "prompt",
+    "environment",
+    "evaluation",
+    "gates",
+    "approval",
+    "history",
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TraceLink:
+    """One link: ``summary`` is a sentence, ``detail`` the facts."""
+
+    kind: str
+    status: LinkStatus
+    summary: str
+    detail: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trace:
+    """The provenance walk of one version; ``paragraph`` is fit for an incident ticket."""
+
+    model: str
+    version: str
+    stage: str
+    composite_id: str
+    links: tuple[TraceLink, ...]
+    needed: frozenset[str]
+    paragraph: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """True when no link is missing."""
+        return all(link.status is not LinkStatus.MISSING for link in self.links)
+
+    @property
+    def broken(self) -> bool:
+        """True when a link is broken."""
+        return any(link.status is LinkStatus.BROKEN for link in self.links)
+
+    @property
+    def verified(self) -> bool:
+        """True when nothing is broken and every needed link was checked here and now."""
+        checked = {link.kind for link in self.links if link.status is LinkStatus.VERIFIED}
+        return not self.broken and self.needed <= checked
+
+    def document(self) -> dict[str, Json]:
+        """Return ``manual-registry/trace/1``."""
+        return {
+            "schema": "manual-registry/trace/1",
+            "model": self.model,
+            "version": self.version,
+            "stage": self.stage,
+            "composite_id": self.composite_id,
+            "complete": self.complete,
+            "verified": self.verified,
+            "links": [
+                {"kind": link.kind, "status": link.status.value, "summary": link.summary, "detail": dict(link.detail)}
+                for link in self.links
+            ],
+        }

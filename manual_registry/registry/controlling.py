@@ -1,0 +1,359 @@
+"""`init`, `approver`, `pipeline`, `policy`: who may do what, changed by a lead's signature only (clause RP-14)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from manual_registry.adapters import config as configs
+from manual_registry.adapters import keys
+from manual_registry.adapters.ledger_files import LedgerFiles
+from manual_registry.core import events as kinds
+from manual_registry.core.decide.control import approver_details, policy_details
+from manual_registry.core.errors import ControlRefused, Json, NameTaken, UsageError, raise_for
+from manual_registry.core.ledger import Draft, seal
+from manual_registry.core.policy import default_document
+from manual_registry.core.sshkeys import parse_public_key
+from manual_registry.core.state import State
+from manual_registry.core.statements import CONTROL_NAMESPACE, control_line, fingerprint
+from manual_registry.core.times import normal_stamp
+from manual_registry.core.values import Email, Risk, Role, email, free_text, label, line_text, person
+
+if TYPE_CHECKING:
+    from manual_registry.core.results import Result
+    from manual_registry.registry.workspace import Clock, Workspace
+
+#: What `init` makes; if one of these stands already, nothing is touched (exit 6).
+OUR_NAMES = (
+    "registry.toml", "registry.xlsx", "README.txt", "FORMAT.md", ".gitattributes", "allowed_signers", "ledger", "models",
+    "archive", "approvals",
+)  # fmt: skip
+
+
+def init(
+    directory: Path,
+    *,
+    risk: str,
+    system: str | None,
+    placed_on_market: str | None,
+    leads: Sequence[tuple[str, Path]],
+    actor: str | None,
+    clock: Clock,
+    environ: Mapping[str, str],
+) -> Result:
+    """Make a registry; see :meth:`manual_registry.Registry.init`."""
+    root = directory.absolute()
+    people = [_lead(text, key) for text, key in leads]
+    data: dict[str, Any] = {
+        "system": line_text(system or root.resolve().name or "registry", where="system"),
+        "risk": _risk(risk).value,
+        "placed_on_market": normal_stamp(placed_on_market, where="placed_on_market")[:10] if placed_on_market else None,
+        "policy": default_document(_risk(risk)),
+        "leads": people,
+        "recovery_key": None,
+        "tool": "manual-registry",
+    }
+    _refuse_taken(root)
+    return _make(root, data, actor=actor, clock=clock, environ=environ)
+
+
+def _risk(text: str) -> Risk:
+    try:
+        return Risk(text)
+    except ValueError:
+        raise UsageError(f"risk {text!r}: one of {', '.join(Risk)}") from None
+
+
+def _lead(text: str, key: Path) -> dict[str, Json]:
+    name, address = person(text, where="--lead")
+    return {"email": address, "name": name, "key": keys.load_public(key).line()}
+
+
+def _refuse_taken(root: Path) -> None:
+    if root.exists() and not root.is_dir():
+        raise NameTaken(f"{root} is a file", location=str(root), hint="mreg init DIR")
+    taken = [name for name in OUR_NAMES if (root / name).exists() or (root / name).is_symlink()]
+    if taken:
+        raise NameTaken(
+            f"{root} has {', '.join(taken)} already; nothing was touched",
+            location=str(root),
+            details={"taken": list(taken)},
+            hint="mreg init ANOTHER-DIR",
+        )
+
+
+def _make(root: Path, data: dict[str, Any], *, actor: str | None, clock: Clock, environ: Mapping[str, str]) -> Result:
+    from manual_registry.adapters.files import make_directory, os_errors, write_atomic
+    from manual_registry.adapters.people import default_actor
+    from manual_registry.core.decide import decide
+    from manual_registry.core.times import stamp
+    from manual_registry.registry.workspace import Loaded, Workspace
+
+    who = email(actor, where="--actor") if actor else default_actor(environ, Path.cwd())
+    genesis = seal(Draft(type=kinds.CREATED, subject={}, data=data), seq=1, prev=None, at=stamp(clock()), actor=who)
+    raise_for(decide(State(), genesis))
+    with os_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+        for name in ("ledger", "models", "models/.incoming", "archive", "approvals", "approvals/.inbox", "approvals/.control"):
+            make_directory(root / name)
+    if not LedgerFiles(root).append(genesis):
+        raise NameTaken(f"{root}: another process made a registry here just now", location=str(root))
+    for name, text in _texts(genesis.at, genesis.hash, data).items():  # registry.toml last: with it the folder is a registry
+        write_atomic(root / name, text.encode("utf-8"))
+    work = Workspace(root, actor=who, clock=clock, environ=environ)
+    state = State()
+    state.apply(genesis)
+    loaded = Loaded(events=[genesis], state=state, written=[genesis])
+    from manual_registry.registry import views
+
+    views.publish(work, loaded)
+    _warn_about_leads(work, state)
+    return work.result("init", loaded, id=state.registry_id, next="mreg status")
+
+
+def _warn_about_leads(work: Workspace, state: State) -> None:
+    if state.risk is Risk.MINIMAL:
+        return
+    count = len(state.approvers)
+    if count == 0:
+        work.warn('no lead is enrolled; the first one enrols with: mreg approver add "Name <email>" --role ai-governance-lead --public-key KEY.pub --as EMAIL')
+    elif count == 1:
+        work.warn("there is one lead only: if their key is lost, or they registered a version, nobody can approve; enrol a second one")
+
+
+def _texts(at: str, genesis_hash: str, data: Mapping[str, Any]) -> dict[str, str]:
+    from manual_registry.adapters.templates import render
+
+    facts = {"system": data["system"], "risk": data["risk"], "registry_id": genesis_hash.removeprefix("sha256:")[:32], "created": at[:10]}
+    return {
+        "README.txt": render("README.txt.j2", **facts),
+        "FORMAT.md": render("FORMAT.md.j2", **facts),
+        ".gitattributes": "* -text\n",
+        configs.FILE: configs.render(
+            system=data["system"], risk=Risk(data["risk"]), placed_on_market=data["placed_on_market"], policy=data["policy"]
+        ),
+    }
+
+
+# -- changes that a lead signs ----------------------------------------------------------------------------
+
+
+def _control(
+    work: Workspace,
+    command: str,
+    *,
+    action: str,
+    kind: str,
+    subject: Mapping[str, str],
+    body: Callable[[State], dict[str, Any]],
+    details: Callable[[dict[str, Any]], Mapping[str, Json]],
+    as_: str,
+    key: Path | None,
+    id: str,
+    notes: tuple[str, ...] = (),
+    next: str | None = None,
+) -> Result:
+    """Sign and write one change of roster, pipelines or policy; the signature binds the event directly before."""
+    signer_email = email(as_, where="--as")
+    state = work.load().state
+    draft_body = body(state)
+    key_line, role = _key_of(state, signer_email, draft_body)
+    signer = keys.signer_for(key, parse_public_key(key_line), terminal=work.passphrase is not None, passphrase=work.passphrase)
+    work.warn(*getattr(signer, "warnings", ()))
+
+    def build(state: State, at: str) -> Draft:
+        data = body(state)
+        line = control_line(state, action=action, signer=signer_email, key=key_line, role=role, details=details(data), issued_at=at)
+        control = {"signer": signer_email, "statement": line.decode(), "signature": ""}
+        _refuse_before_signing(work, state, Draft(type=kind, subject=subject, data={**data, "control": control}), at)
+        control["signature"] = signer.sign(line, namespace=CONTROL_NAMESPACE)
+        return Draft(type=kind, subject=subject, data={**data, "control": control})
+
+    with work.writing() as loaded:
+        work.append(loaded, build)
+    return work.result(command, loaded, id=id, notes=notes, next=next)
+
+
+def _key_of(state: State, signer: Email, body: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the signer's key and role: from the roster, or their own first enrolment."""
+    found = state.approvers.get(signer)
+    if found is not None:
+        return found.key, found.role.value
+    if not any(one.role is Role.LEAD for one in state.approvers.values()) and body.get("role") == Role.LEAD.value:
+        return str(body["key"]), Role.LEAD.value
+    raise ControlRefused(
+        f"{signer} is no active ai-governance-lead; only a lead changes roster, pipelines and policy",
+        clause="RP-14",
+        hint="mreg approver list",
+    )
+
+
+def _refuse_before_signing(work: Workspace, state: State, draft: Draft, at: str) -> None:
+    """Tell every reason but the missing signature before a person is asked for a passphrase."""
+    from manual_registry.core.decide import decide
+
+    event = seal(draft, seq=state.head_seq + 1, prev=state.head_hash, at=at, actor=work.actor)
+    raise_for(one for one in decide(state, event) if not (isinstance(one, ControlRefused) and "signature does not hold" in one.message))
+
+
+def approver_add(work: Workspace, who: str, *, role: str, public_key: Path, as_: str, key: Path | None) -> Result:
+    """Enrol an approver; see :meth:`manual_registry.Registry.approver_add`."""
+    name, address = person(who, where="approver")
+    if role not in {known.value for known in Role}:
+        raise UsageError(f"role {role!r}: one of {', '.join(Role)}")
+    line = keys.load_public(public_key).line()
+    subject, data = {"approver": address}, {"name": name, "role": role, "key": line}
+    standing = work.load().state
+    known = standing.approvers.get(address)
+    if known is not None and known.revoked_seq is None and (known.name, known.role.value, known.key) == (name, role, line):
+        return _unchanged(work, "approver-add", address)
+    first = not any(one.role is Role.LEAD for one in standing.approvers.values())
+    notes = (f"{address} is the first lead of this registry and enrolled by signing with their own key: tell everyone",) if first else ()
+    if first:
+        work.warn(*notes)
+    return _control(
+        work,
+        "approver-add",
+        action="approver.add",
+        kind=kinds.APPROVER_ADDED,
+        subject=subject,
+        body=lambda _state: dict(data),
+        details=lambda data: approver_details(subject, data),
+        as_=as_,
+        key=key,
+        id=address,
+        notes=notes,
+        next="mreg approver list",
+    )
+
+
+def _unchanged(work: Workspace, command: str, id: str) -> Result:
+    return work.result(command, work.load(), id=id)
+
+
+def approver_revoke(work: Workspace, address: str, *, reason: str, as_: str, key: Path | None) -> Result:
+    """Revoke an approver: their signatures count up to this event, not after it."""
+    subject = {"approver": email(address, where="approver")}
+    text = free_text(reason, where="reason")
+    return _control(
+        work,
+        "approver-revoke",
+        action="approver.revoke",
+        kind=kinds.APPROVER_REVOKED,
+        subject=subject,
+        body=lambda _state: {"reason": text},
+        details=lambda data: {**subject, "reason": data["reason"]},
+        as_=as_,
+        key=key,
+        id=subject["approver"],
+        next="mreg approver list",
+    )
+
+
+def pipeline_add(work: Workspace, name: str, *, public_key: Path, as_: str, key: Path | None) -> Result:
+    """Enrol a pipeline with a key of its own."""
+    subject, line = {"pipeline": label(name, where="pipeline")}, keys.load_public(public_key).line()
+    known = work.load().state.pipelines.get(name)
+    if known is not None and known.revoked_seq is None and known.key == line:
+        return _unchanged(work, "pipeline-add", name)
+    return _control(
+        work,
+        "pipeline-add",
+        action="pipeline.add",
+        kind=kinds.PIPELINE_ADDED,
+        subject=subject,
+        body=lambda _state: {"key": line},
+        details=lambda data: {**subject, "key": data["key"]},
+        as_=as_,
+        key=key,
+        id=name,
+        next="mreg pipeline list",
+    )
+
+
+def pipeline_revoke(work: Workspace, name: str, *, reason: str, as_: str, key: Path | None) -> Result:
+    """Revoke a pipeline."""
+    subject, text = {"pipeline": name}, free_text(reason, where="reason")
+    return _control(
+        work,
+        "pipeline-revoke",
+        action="pipeline.revoke",
+        kind=kinds.PIPELINE_REVOKED,
+        subject=subject,
+        body=lambda _state: {"reason": text},
+        details=lambda data: {**subject, "reason": data["reason"]},
+        as_=as_,
+        key=key,
+        id=name,
+        next="mreg pipeline list",
+    )
+
+
+def policy_sign(work: Workspace, *, as_: str, key: Path | None) -> Result:
+    """Put registry.toml's system, risk, placed-on-market date and [policy] in force."""
+    wanted = work.config.governed()
+    if not work.policy_differences(work.load().state):
+        return _unchanged(work, "policy-sign", "policy")
+    return _control(
+        work,
+        "policy-sign",
+        action="policy.sign",
+        kind=kinds.POLICY_SIGNED,
+        subject={},
+        body=lambda _state: dict(wanted),
+        details=policy_details,
+        as_=as_,
+        key=key,
+        id="policy",
+        next="mreg policy show",
+    )
+
+
+# -- what stands ------------------------------------------------------------------------------------------
+
+
+def approver_list(work: Workspace) -> list[dict[str, Any]]:
+    """Return the roster's people, revoked ones included."""
+    return [
+        {"name": one.name, "email": one.email, "role": one.role.value, "fingerprint": fingerprint(one.key), "key": one.key,
+         "since": one.added_at, "revoked_at": one.revoked_at, "reason": one.reason, "added_by": one.added_by}
+        for one in work.read().state.approvers.values()
+    ]  # fmt: skip
+
+
+def pipeline_list(work: Workspace) -> list[dict[str, Any]]:
+    """Return the enrolled pipelines, revoked ones included."""
+    return [
+        {"name": one.name, "fingerprint": fingerprint(one.key), "key": one.key, "since": one.added_at,
+         "revoked_at": one.revoked_at, "reason": one.reason, "added_by": one.added_by}
+        for one in work.read().state.pipelines.values()
+    ]  # fmt: skip
+
+
+def policy_show(work: Workspace) -> dict[str, Any]:
+    """Return the policy in force, since when, and how registry.toml differs."""
+    from manual_registry.registry.workspace import governed
+
+    state = work.read().state
+    found = work.policy_differences(state)
+    return {
+        "schema": "manual-registry/policy-show/1",
+        "in_force": governed(state),
+        "since": {"seq": state.policy_seq, "at": state.policy_at},
+        "signed_by": state.policy_by,
+        "sha256": state.policy.sha256,
+        "differs": bool(found),
+        "differences": [
+            {"setting": one.setting, "in_force": one.in_force, "file": one.file, "weaker": one.weaker} for one in found
+        ],
+    }
+
+
+def anchor(work: Workspace) -> str:
+    """Return one line that names the head, to mail, print or commit (clause RP-13)."""
+    state = work.read().state
+    leads = ",".join(f"{one.email}={fingerprint(one.key)}" for one in state.active_leads()) or "none"
+    return f"manual-registry anchor registry={state.registry_id} {state.head_seq}:{state.head_hash} at={work.now()} leads={leads}"
+
+

@@ -1,0 +1,113 @@
+"""Looking at stored files: is the artefact what was registered, are the evidence files (clause RP-1)?
+
+Serves promotion, archiving, fetching, trace and verify, so that "unchanged" means one thing everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manual_registry.core.errors import ArtefactChanged, ArtefactGone, RegistryError
+from manual_registry.core.manifest import Content, FileEntry, content, manifest_bytes, parse_manifest
+from manual_registry.core.state import VersionState
+
+if TYPE_CHECKING:
+    from manual_registry.ports import Progress
+    from manual_registry.registry.workspace import Workspace
+
+
+def directory_of(work: Workspace, record: VersionState) -> Path:
+    """Return the directory that holds artefact/ and evidence/: models/m/v, or data/ of its bag."""
+    if record.bag is not None:
+        return work.root / record.bag / "data"
+    return work.storage.version_dir(record.model, record.version)
+
+
+def place_of(work: Workspace, record: VersionState) -> str:
+    """Return :func:`directory_of` below the root, for messages."""
+    return directory_of(work, record).relative_to(work.root).as_posix()
+
+
+def observed_blake3(work: Workspace, record: VersionState, *, progress: Progress | None = None) -> str | None:
+    """Hash the artefact now; None when it is not there. Equal to the registered hash means unchanged."""
+    found = observed_content(work, record, progress=progress)
+    return found.blake3 if found else None
+
+
+def observed_content(
+    work: Workspace, record: VersionState, *, sha256: bool = False, progress: Progress | None = None
+) -> Content | None:
+    """Hash the artefact as it stands; None when it is not there or holds what cannot be hashed."""
+    from manual_registry.adapters import tree
+
+    found = tree.survey(directory_of(work, record) / "artefact", sha256=sha256, progress=progress)
+    if found.problems or not found.files:
+        return None
+    kind = record.data["artefact"]["kind"]
+    if kind == "file" and len(found.files) != 1:
+        kind = "directory"
+    return content(kind, found.files)
+
+
+def recorded_content(work: Workspace, record: VersionState) -> Content:
+    """Return the artefact as registered, file by file: the manifests, checked against the ledger's hash.
+
+    Sizes are those on disk. Raises :class:`ArtefactGone` or :class:`ArtefactChanged`.
+    """
+    directory, place = directory_of(work, record), place_of(work, record)
+    blake3, sha256 = (_manifest(directory / name, f"{place}/{name}") for name in ("B3SUMS", "SHA256SUMS"))
+    entries = [
+        FileEntry(path=path, size=_size(directory / "artefact" / path, f"{place}/artefact/{path}"), blake3=digest, sha256=sha256.get(path))
+        for path, digest in blake3.items()
+    ]
+    made = content(record.data["artefact"]["kind"], entries)
+    if (made.blake3, made.sha256) != (record.blake3, record.sha256):
+        raise ArtefactChanged(f"{place}: B3SUMS or SHA256SUMS is not as registered", location=f"{place}/B3SUMS", clause="RP-1")
+    return made
+
+
+def _manifest(path: Path, place: str) -> dict[str, str]:
+    try:
+        return parse_manifest(path.read_bytes(), where=place)
+    except FileNotFoundError:
+        raise ArtefactGone(f"{place} is missing", location=place, clause="RP-1") from None
+
+
+def _size(path: Path, place: str) -> int:
+    try:
+        return path.lstat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        raise ArtefactGone(f"{place} is missing", location=place, clause="RP-1") from None
+
+
+def require_unchanged(work: Workspace, record: VersionState, *, progress: Progress | None = None) -> str:
+    """Hash the artefact now and return its BLAKE3; raises the finding when it is not as registered."""
+    found = observed_blake3(work, record, progress=progress)
+    if found != record.blake3:
+        raise changed(work, record, found)
+    return found
+
+
+def changed(work: Workspace, record: VersionState, found: str | None) -> RegistryError:
+    """The finding for an artefact that is gone or differs."""
+    place = f"{place_of(work, record)}/artefact"
+    if found is None:
+        return ArtefactGone(f"{place}: the artefact is gone or cannot be read", location=place, clause="RP-1", hint=f"mreg verify {record.ref}")
+    return ArtefactChanged(
+        f"{place}: its hash is blake3:{found[:12]}…, registered was {record.blake3[:12]}…",
+        location=place,
+        clause="RP-1",
+        hint=f"mreg verify {record.ref}",
+    )
+
+
+def without_sizes(entries: tuple[FileEntry, ...]) -> tuple[FileEntry, ...]:
+    """Return entries whose size does not count in a comparison."""
+    return tuple(replace(entry, size=0) for entry in entries)
+
+
+def expected_manifests(made: Content) -> dict[str, bytes]:
+    """Return the bytes that SHA256SUMS and B3SUMS must have."""
+    return {"SHA256SUMS": manifest_bytes(made.files, "sha256"), "B3SUMS": manifest_bytes(made.files, "blake3")}

@@ -1,0 +1,165 @@
+"""`status`, `list`, `show`, `search`, `compare`, `history`, `card`: read-only answers out of the fold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from manual_registry.core import documents
+from manual_registry.core.canonical import decode
+from manual_registry.core.errors import ModelUnknown, WorkbookUnreadable
+from manual_registry.core.search import check_fields, fields_of, matches, parse_expression
+from manual_registry.core.state import State
+from manual_registry.core.values import Risk, Stage
+from manual_registry.registry.references import find
+
+if TYPE_CHECKING:
+    import pandas
+
+    from manual_registry.registry.workspace import Loaded, Workspace
+
+
+def rows(work: Workspace) -> list[dict[str, Any]]:
+    """Return one `list` entry per version, by model, in order of registration."""
+    return _rows(work.read().state)
+
+
+def _rows(state: State) -> list[dict[str, Any]]:
+    records = sorted(state.versions.values(), key=lambda one: (one.model, one.seq))
+    return [documents.version_row(state, one) for one in records]
+
+
+def search(work: Workspace, expression: str) -> list[dict[str, Any]]:
+    """Return the `list` entries for which every term of EXPR holds."""
+    terms = parse_expression(expression)
+    state = work.read().state
+    found = []
+    known: set[str] = set()
+    for row in _rows(state):
+        fields = fields_of(row, decode(state.versions[row["model"], row["version"]].value("hyperparameters") or {}))
+        known |= row.keys() - {"metrics", "tags"}
+        if matches(terms, fields):
+            found.append(row)
+    if known:
+        check_fields(terms, known)
+    return found
+
+
+def show(work: Workspace, ref: str) -> dict[str, Any]:
+    """Return everything that is known of a version."""
+    state = work.read().state
+    return documents.version_document(state, find(work, state, ref), work.clock())
+
+
+def compare(work: Workspace, first: str, second: str) -> dict[str, Any]:
+    """Return what differs between two versions."""
+    state = work.read().state
+    return documents.compare_document(state, find(work, state, first), find(work, state, second), work.clock())
+
+
+def history(work: Workspace, ref: str | None) -> list[dict[str, Any]]:
+    """Return the events, all of them, a model's, or a version's, oldest first."""
+    loaded = work.read()
+    if ref is None:
+        wanted = None
+    elif ref in loaded.state.models:
+        names = loaded.state.models[ref].versions
+        wanted = {seq for name in names for seq in loaded.state.versions[ref, name].event_seqs}
+        wanted |= {event.seq for event in loaded.events if event.subject.get("model") == ref}
+    elif "@" not in ref and "+code." not in ref and ":" not in ref and "/" not in ref:
+        raise ModelUnknown(f"no model {ref!r} in this registry", location=ref, hint="mreg list")
+    else:
+        wanted = set(find(work, loaded.state, ref).event_seqs)
+    return [documents.history_row(event) for event in loaded.events if wanted is None or event.seq in wanted]
+
+
+def card(work: Workspace, ref: str) -> str:
+    """Return the model card as Markdown, rendered from the record."""
+    from manual_registry.adapters.templates import render
+
+    document = show(work, ref)
+    whole = {**document, **document["metadata"], "card": document["card"] or {}}
+    return render("card.md.j2", record=whole)
+
+
+def to_dataframe(work: Workspace) -> pandas.DataFrame:
+    """Return the register as a table with proper types; metrics become ``metrics.<name>`` columns."""
+    import pandas as pd
+
+    flat = []
+    for row in rows(work):
+        table = {name: value for name, value in row.items() if name not in ("metrics", "tags")}
+        table |= {f"metrics.{name}": value for name, value in row["metrics"].items()}
+        table |= {f"tag.{name}": value for name, value in row["tags"].items()}
+        flat.append(table)
+    frame = pd.DataFrame(flat)
+    for name in ("registered_at", "approval_date", "deployment_date", "training_date"):
+        if name in frame:
+            frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
+    if "stage" in frame:
+        frame["stage"] = pd.Categorical(frame["stage"], categories=[stage.value for stage in Stage], ordered=True)
+    return frame
+
+
+# -- status -----------------------------------------------------------------------------------------------
+
+
+def status(work: Workspace) -> dict[str, Any]:
+    """Say what the registry is, what waits, and what to do next."""
+    loaded = work.read()
+    state = loaded.state
+    pending = [documents.approval_row(state, one, work.clock()) for one in state.requests.values()]
+    pending = [one for one in pending if one["status"] == "requested"]
+    moves = [one.ref for one in state.versions.values() if one.move_pending]
+    counts = Counter(one.stage for one in state.versions.values())
+    behind = _view_behind(work, loaded)
+    return {
+        "schema": "manual-registry/status/1",
+        "system": state.system,
+        "risk": state.risk.value,
+        "registry_id": state.registry_id,
+        "root": str(work.root),
+        "models": len(state.models),
+        "counts": {stage.value: counts.get(stage.value, 0) for stage in Stage},
+        "pending": pending,
+        "overdue": _overdue(work, state),
+        "pending_moves": moves,
+        "view_behind": behind,
+        "policy_differs": bool(work.policy_differences(state)),
+        "last_verified": state.last_verified,
+        "ledger": {"seq": loaded.head[0], "hash": loaded.head[1]},
+        "next": _next(state, pending, moves, behind),
+    }
+
+
+def _overdue(work: Workspace, state: State) -> list[str]:
+    from manual_registry.core.approvals import RATIFY_HOURS
+    from manual_registry.core.times import parse_time
+
+    late = []
+    for one in state.requests.values():
+        waits = one.ratifies is not None and one.status == "requested"
+        if waits and (work.clock() - parse_time(one.at)).total_seconds() > RATIFY_HOURS * 3600:
+            late.append(f"{one.id}: the rollback to {one.model}@{one.version} was not ratified within {RATIFY_HOURS} hours")
+    return late
+
+
+def _view_behind(work: Workspace, loaded: Loaded) -> bool:
+    from manual_registry.adapters.workbook import OpenpyxlWorkbook
+
+    try:
+        found = OpenpyxlWorkbook().inspect(work.workbook_path)
+    except WorkbookUnreadable:
+        return True
+    return (found.head_seq, found.head_hash) != loaded.head
+
+
+def _next(state: State, pending: list[dict[str, Any]], moves: list[str], behind: bool) -> list[str]:
+    commands = [f"mreg approval show {one['id']}" for one in pending[:2]]
+    commands += ["mreg archive --pending"] if moves else []
+    commands += ["mreg reset-view"] if behind else []
+    if not state.approvers and state.risk is not Risk.MINIMAL:
+        commands.append('mreg approver add "Name <email>" --role ai-governance-lead --public-key KEY.pub --as EMAIL')
+    if not state.versions:
+        commands.append("mreg register MODEL next PATH")
+    return [*commands, "mreg verify"][:4]

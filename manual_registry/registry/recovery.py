@@ -1,0 +1,59 @@
+"""Half-made things of killed processes: finished when an event names them, discarded when none does (clause RP-3).
+
+Every writing command begins with this, under the write lock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from manual_registry.core.errors import RegistryError
+from manual_registry.core.state import State
+
+if TYPE_CHECKING:
+    from manual_registry.adapters.incoming import Job
+    from manual_registry.registry.workspace import Loaded, Workspace
+
+
+def recover(work: Workspace, loaded: Loaded) -> None:
+    """Finish or discard every dead job, then end archive moves whose event stands."""
+    work.ledger.discard_temporaries()
+    for job in work.storage.stale_jobs():
+        if job.intent is not None and _event_stands(loaded.state, job):
+            work.storage.finish(job)
+        else:
+            work.storage.discard(job)
+            if job.intent is not None:
+                work.warn(f"an interrupted {job.intent.kind} of {job.intent.model}@{job.intent.version} was undone")
+    end_moves(work, loaded)
+
+
+def _event_stands(state: State, job: Job) -> bool:
+    intent = job.intent
+    if intent is None:
+        return False
+    record = state.version(intent.model, intent.version)
+    if record is None:
+        return False
+    match intent.kind:
+        case "register":
+            return record.blake3 == intent.facts.get("blake3")
+        case "unarchive":
+            return record.bag is None
+        case "archive":
+            return any(bag["bag"] == intent.target for bag in record.bags)
+        case "attach":
+            known = {item["path"] for item in record.evidence}
+            return set(intent.evidence) <= known
+    return False
+
+
+def end_moves(work: Workspace, loaded: Loaded) -> None:
+    """Remove working copies whose bag the ledger names; a copy that differs from its bag stays and is told."""
+    for record in loaded.state.versions.values():
+        if record.bag is None or not work.storage.version_dir(record.model, record.version).is_dir():
+            continue
+        try:
+            work.storage.remove_working_copy(record.model, record.version, len(record.bags))
+        except RegistryError as problem:
+            work.warn(f"{record.ref}: the working copy stays: {problem.message}")

@@ -1,0 +1,239 @@
+"""`trace`: look at everything that can be looked at, and let the core say what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from manual_registry.core.errors import (
+    CommitUnknown,
+    Json,
+    ModelUnknown,
+    NotARepository,
+    NothingInProduction,
+    ReferenceUnresolved,
+    RegistryError,
+    SeveralInTime,
+)
+from manual_registry.core.references import without_credentials
+from manual_registry.core.resolve import StateLookup, is_symbolic
+from manual_registry.core.results import LinkStatus, Trace
+from manual_registry.core.state import State, VersionState
+from manual_registry.core.times import day_after, is_date, parse_time, stamp
+from manual_registry.core.values import Stage
+from manual_registry.core.walk import Look, Seen, walk
+from manual_registry.registry.looking import directory_of, observed_blake3, place_of
+from manual_registry.registry.references import name_of
+
+if TYPE_CHECKING:
+    from manual_registry.adapters.git import GitRepository
+    from manual_registry.ports import Progress
+    from manual_registry.registry.workspace import Workspace
+
+
+def trace(work: Workspace, ref: str, *, at: str | None, hash: bool, progress: Progress | None) -> Trace:
+    """Walk from a version back to code, data, evaluation and signature; see :meth:`manual_registry.Registry.trace`."""
+    if not hash and at is None:
+        state, name = _through_index(work, ref)
+        chain = Look(status=LinkStatus.RECORDED, message="the ledger's chain was not checked (--no-hash)")
+    else:
+        state = work.read().state
+        name = _named(work, state, ref, at)
+        chain = Look(status=LinkStatus.VERIFIED, message=f"chain of {state.head_seq} events whole")
+    record = state.versions[name]
+    seen = look(work, record, hash=hash, chain=chain, progress=progress)
+    return walk(state, record, seen, warnings=tuple(work.warnings))
+
+
+def _through_index(work: Workspace, ref: str) -> tuple[State, tuple[str, str]]:
+    from manual_registry.adapters.index import build_index, open_index
+
+    index = open_index(work.ledger, work.root)
+    if index is None:
+        loaded = work.read()
+        index = build_index(work.ledger, work.root, loaded.events, loaded.state)
+        if index is None:
+            return loaded.state, _named(work, loaded.state, ref, None)
+    try:
+        symbolic = f"{ref}@production" if _is_model(index, ref) else ref
+        name = name_of(work, index, symbolic)
+        return index.partial([name]), name
+    except RegistryError as problem:
+        if problem.status != 4:
+            raise
+        state = work.read().state  # the ledger is not what the index was made from: read it whole
+        return state, _named(work, state, ref, None)
+    finally:
+        index.close()
+
+
+def _is_model(lookup: Any, ref: str) -> bool:
+    return not is_symbolic(ref) and bool(lookup.has_model(ref))
+
+
+def _named(work: Workspace, state: State, ref: str, at: str | None) -> tuple[str, str]:
+    if is_symbolic(ref) or (ref not in state.models and Path(ref).exists()):
+        return name_of(work, StateLookup(state), ref)
+    if ref not in state.models:
+        raise ModelUnknown(f"no model {ref!r} in this registry", location=ref, hint="mreg list")
+    if at is not None:
+        return ref, in_production_at(state, ref, at)
+    found = state.production(ref)
+    if found is None:
+        raise NothingInProduction(f"{ref} has no version in production", location=ref, hint=f"mreg trace {ref} --at TIME")
+    return ref, found.version
+
+
+def production_stays(state: State, model: str) -> list[tuple[str, str, str | None]]:
+    """Return (version, since, until) of every stay in production; ``until`` None: still there."""
+    stays = []
+    for version in state.models[model].versions:
+        steps = state.versions[model, version].steps
+        for index, step in enumerate(steps):
+            if step.stage == Stage.PRODUCTION.value:
+                until = steps[index + 1].at if index + 1 < len(steps) else None
+                stays.append((version, step.at, until))
+    return sorted(stays, key=lambda stay: stay[1])
+
+
+def in_production_at(state: State, model: str, at: str) -> str:
+    """Return the version that was in production at TIME; a bare date means the whole day (design 3.2)."""
+    begin = parse_time(at, where="--at")
+    end = day_after(begin) if is_date(at) else begin + timedelta(milliseconds=1)
+    first, last = stamp(begin), stamp(end)
+    stays = [stay for stay in production_stays(state, model) if stay[1] < last and (stay[2] is None or stay[2] > first)]
+    if not stays:
+        raise NothingInProduction(f"{model}: nothing was in production at {at}", location=model, hint=f"mreg history {model}")
+    if len({stay[0] for stay in stays}) > 1:
+        told = [f"{version} from {since} to {until or 'now'}" for version, since, until in stays]
+        raise SeveralInTime(
+            f"{model}: {len(told)} versions were in production at {at}: {'; '.join(told)}",
+            location=model,
+            details={"intervals": [{"version": version, "from": since, "to": until} for version, since, until in stays]},
+            hint=f"mreg trace {model} --at {stays[0][1]}",
+        )
+    return stays[0][0]
+
+
+# -- looking ----------------------------------------------------------------------------------------------
+
+
+def look(work: Workspace, record: VersionState, *, hash: bool, chain: Look, progress: Progress | None) -> Seen:
+    """Look at the artefact, the commit, the data references, the evidence files and the deployed file."""
+    code = record.value("code")
+    return Seen(
+        artefact=_artefact(work, record, hash=hash, progress=progress),
+        code=_code(work, code) if code else None,
+        data=tuple(_data(work, item, code) for item in record.data["training_data"]),
+        deployment=_deployed(record) if hash else None,
+        evidence=_evidence(work, record, hash=hash),
+        chain=chain,
+    )
+
+
+def _artefact(work: Workspace, record: VersionState, *, hash: bool, progress: Progress | None) -> Look:
+    place = f"{place_of(work, record)}/artefact"
+    if not hash:
+        there = (directory_of(work, record) / "artefact").is_dir()
+        status = LinkStatus.RECORDED if there else LinkStatus.BROKEN
+        return Look(status=status, message=f"{place}: {'not hashed again' if there else 'GONE'}")
+    found = observed_blake3(work, record, progress=progress)
+    if found == record.blake3:
+        return Look(status=LinkStatus.VERIFIED, message=f"{place}: unchanged, blake3 {found[:12]}", detail={"observed_blake3": found})
+    why = f"blake3 is {found[:12]}, registered was {record.blake3[:12]}" if found else "gone, or not readable as registered"
+    return Look(status=LinkStatus.BROKEN, message=f"{place}: {why}", detail={"observed_blake3": found})
+
+
+def _evidence(work: Workspace, record: VersionState, *, hash: bool) -> dict[str, Look]:
+    from manual_registry.core.canonical import sha256_hex
+
+    base, found = directory_of(work, record), {}
+    for item in record.evidence:
+        path = base / item["path"]
+        if not hash:
+            found[item["path"]] = Look(status=LinkStatus.RECORDED, message="not hashed again")
+        elif not path.is_file() or path.is_symlink():
+            found[item["path"]] = Look(status=LinkStatus.BROKEN, message=f"{item['path']} is gone")
+        elif sha256_hex(path.read_bytes()) != item["sha256"]:
+            found[item["path"]] = Look(status=LinkStatus.BROKEN, message=f"{item['path']} was changed")
+        else:
+            found[item["path"]] = Look(status=LinkStatus.VERIFIED, message=f"unchanged, sha256 {item['sha256'][:12]}")
+    return found
+
+
+def _deployed(record: VersionState) -> Look | None:
+    """Hash the deployed file where it can be reached from here."""
+    from manual_registry.adapters.tree import hash_tree
+
+    reachable = [one for one in record.open_deployments() if one.path and Path(one.path).exists()]
+    if not reachable:
+        return None
+    try:
+        found = {one.path: hash_tree(Path(one.path), sha256=False).blake3 for one in reachable if one.path}
+    except RegistryError as problem:
+        return Look(status=LinkStatus.RECORDED, message=f"the deployed file could not be read: {problem.message}")
+    wrong = [path for path, blake3 in found.items() if blake3 != record.blake3]
+    if wrong:
+        return Look(status=LinkStatus.BROKEN, message=f"the deployed file {wrong[0]} is NOT this version")
+    return Look(status=LinkStatus.VERIFIED, message="the deployed file is this version")
+
+
+def repository_of(work: Workspace, code: Mapping[str, Any] | None) -> GitRepository | None:
+    """Find a repository that may hold the commit: the recorded one, one around here, one around the registry."""
+    from manual_registry.adapters.git import GitRepository
+
+    places = [work.root / code["path"]] if code and code.get("path") else []
+    found: list[GitRepository] = []
+    for place in (*places, Path.cwd(), work.root):
+        try:
+            repository = GitRepository.discover(place) if place.exists() else None
+        except NotARepository:
+            continue
+        if repository is not None:
+            found.append(repository)
+    commit = code["commit"] if code else None
+    holding = [one for one in found if commit and one.has(commit)]
+    if holding:
+        return holding[0]
+    # Another project's repository around here proves nothing; the recorded one does.
+    recorded = code.get("repository") if code else None
+    ours = [one for one in found if recorded and one.remote_url() and without_credentials(str(recorded)) == one.remote_url()]
+    by_path = [one for one in found if places and one.directory.resolve() == places[0].resolve()]
+    return next(iter(by_path or ours), None)
+
+
+def _code(work: Workspace, code: Mapping[str, Any]) -> Look:
+    repository = repository_of(work, code)
+    if repository is None:
+        where = code.get("repository") or code.get("path") or "no repository is recorded"
+        return Look(status=LinkStatus.RECORDED, message=f"its repository is not here ({where})")
+    try:
+        repository.resolve(code["commit"])
+    except CommitUnknown as problem:
+        return Look(status=LinkStatus.BROKEN, message=problem.message)
+    name, address = repository.author(code["commit"])
+    committed = stamp(repository.committed_at(code["commit"]))
+    detail: dict[str, Json] = {"author_name": name, "author_email": address, "committed_at": committed}
+    return Look(status=LinkStatus.VERIFIED, message=f"found in {repository.directory.name}, by {name} <{address}> on {committed[:10]}", detail=detail)
+
+
+def _data(work: Workspace, item: Mapping[str, Any], code: Mapping[str, Any] | None) -> Look:
+    from manual_registry.adapters.data_references import resolve_reference
+    from manual_registry.core.references import parse_reference
+
+    reference = parse_reference(item["reference"])
+    if not reference.in_repository:
+        return Look(status=LinkStatus.RECORDED, message="recorded; it cannot be looked up from here")
+    repository = repository_of(work, code)
+    if repository is None:
+        return Look(status=LinkStatus.RECORDED, message="its repository is not here")
+    try:
+        found = resolve_reference(item["reference"], repository)
+    except (CommitUnknown, ReferenceUnresolved, NotARepository) as problem:
+        return Look(status=LinkStatus.BROKEN, message=problem.message)
+    if found.hash != item["hash"]:
+        return Look(status=LinkStatus.BROKEN, message=f"the commit says {found.hash[:12]}, registered was {item['hash'][:12]}")
+    place = found.detail.get("found_in")
+    return Look(status=LinkStatus.VERIFIED, message=f"found{f' in {place}' if place else ''}, {found.hash[:12]}")

@@ -1,0 +1,215 @@
+"""`verify`: everything checked again from the files alone, every finding with its code and place (clause RP-17).
+
+1. The ledger: chain, canonical bytes, each decision again (:mod:`manual_registry.core.audit`).
+2. Witnesses: workbook, machine, signed statements, the anchor that was handed in (RP-13).
+3. Storage: artefacts hashed, evidence, manifests, records, bags; nothing more, nothing less (RP-1, RP-5).
+4. Views: approvals/, allowed_signers, the workbook's cells, registry.toml (RP-14, RP-15).
+5. Deadlines and protection (RP-7, RP-10, RP-18).
+
+It writes nothing; ``record`` appends one event with the outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manual_registry.core import allowed_signers, audit
+from manual_registry.core import events as kinds
+from manual_registry.core.audit import Audit, finding
+from manual_registry.core.errors import (
+    AllowedSignersDiffers,
+    ApprovalCopyDiffers,
+    EventDoubled,
+    HeadUnknown,
+    LedgerEmpty,
+    LedgerForeign,
+    WorkbookEdited,
+    WorkbookUnreadable,
+)
+from manual_registry.core.ledger import Draft, file_name
+from manual_registry.core.results import Finding, Severity, Verification
+from manual_registry.core.view import ColumnKind
+from manual_registry.registry import views
+from manual_registry.registry.workspace import Loaded
+
+if TYPE_CHECKING:
+    from manual_registry.ports import Progress
+    from manual_registry.registry.workspace import Workspace
+
+
+def verify(
+    work: Workspace,
+    refs: Sequence[str],
+    *,
+    sample: int | None,
+    jobs: int | None,
+    both: bool,
+    quick: bool,
+    anchor: str | None,
+    record: bool,
+    progress: Progress | None,
+) -> Verification:
+    """Check everything; see :meth:`manual_registry.Registry.verify`."""
+    from manual_registry.registry.auditing import audit_storage, choose
+
+    found = _ledger(work)
+    loaded = Loaded(events=found.events, state=found.state)
+    checked = {"events": found.decided, "versions": 0, "files": 0, "bytes": 0, "signatures": len(views.copies(found.state, found.events)) // 2}
+    if found.events:
+        _witnesses(work, loaded, found, anchor)
+        records = choose(work, loaded.state, refs, sample)
+        storage = audit_storage(work, loaded.state, records, whole=not refs and sample is None, quick=quick, both=both, jobs=jobs, progress=progress)
+        found.findings += storage.findings
+        checked |= {"versions": len(records), "files": storage.files, "bytes": storage.bytes}
+        if not refs:
+            _views(work, loaded, found)
+        audit.check_deadlines(found, work.clock())
+    outcome = Verification(checked=checked, findings=tuple(found.findings))
+    if record:
+        _record(work, outcome, refs)
+    return outcome
+
+
+def _ledger(work: Workspace) -> Audit:
+    listing = work.ledger.listing()
+    found = audit.audit_ledger(listing.events, work.ledger.raw)
+    if not listing.events:
+        found.findings.append(finding(LedgerEmpty("the ledger is empty", location="ledger/", clause="RP-13")))
+    for name in listing.foreign:
+        claimed = work.ledger.claimed_number(name)
+        place = f"ledger/{name}"
+        if claimed is None:
+            stray = LedgerForeign(f"{place} is no event", location=place, clause="RP-13")
+            found.findings.append(finding(stray, severity=Severity.WARNING))
+        else:
+            fork = EventDoubled(f"{place} and ledger/{file_name(claimed)} both claim event {claimed}", location=place, clause="RP-13")
+            found.findings.append(finding(fork))
+    return found
+
+
+def _witnesses(work: Workspace, loaded: Loaded, found: Audit, anchor: str | None) -> None:
+    if found.whole:
+        found.findings += [finding(problem) for problem in work.unknown_heads(loaded)]
+    if anchor is None:
+        return
+    path = Path(anchor)
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else anchor
+    for line in [line for line in text.splitlines() if "sha256:" in line] or [text]:
+        registry, seq, digest = audit.parse_anchor(line)
+        if registry not in (None, loaded.state.registry_id):
+            other = HeadUnknown(f"the anchor is of another registry ({registry})", location="anchor", clause="RP-13")
+            found.findings.append(finding(other))
+            continue
+        audit.check_head(found, seq=seq, hash=digest, source="the anchor")
+
+
+# -- views ------------------------------------------------------------------------------------------------
+
+
+def _views(work: Workspace, loaded: Loaded, found: Audit) -> None:
+    found.findings += _approval_copies(work, loaded)
+    found.findings += _allowed_signers(work, loaded)
+    found.findings += _workbook(work, loaded)
+    if work.policy_differences(loaded.state):
+        names = ", ".join(one.setting for one in work.policy_differences(loaded.state))
+        found.findings.append(
+            Finding(
+                code="MR-P014",
+                severity=Severity.WARNING,
+                location="registry.toml",
+                message=f"differs from the policy in force ({names}); nothing is promoted until a lead signs it",
+                clause="RP-14",
+            )
+        )
+
+
+def _approval_copies(work: Workspace, loaded: Loaded) -> list[Finding]:
+    wanted = views.copies(loaded.state, loaded.events)
+    findings = []
+    root = work.root / "approvals"
+    there = {path.relative_to(work.root).as_posix() for path in root.rglob("*") if path.is_file() and ".inbox" not in path.parts}
+    for path, data in wanted.items():
+        if path not in there:
+            absent = ApprovalCopyDiffers(f"{path} is missing; the ledger has it", location=path, clause="RP-10")
+            findings.append(finding(absent, severity=Severity.WARNING))
+        elif (work.root / path).read_bytes() != data:
+            findings.append(finding(ApprovalCopyDiffers(f"{path} differs from the ledger", location=path, clause="RP-10")))
+    for path in sorted(there - wanted.keys()):
+        if not _own_temporary(path):
+            findings.append(finding(ApprovalCopyDiffers(f"{path} is not in the ledger", location=path, clause="RP-10")))
+    return findings
+
+
+def _own_temporary(path: str) -> bool:
+    from manual_registry.adapters import remover
+
+    return remover.is_temporary(path.rsplit("/", 1)[-1])
+
+
+def _allowed_signers(work: Workspace, loaded: Loaded) -> list[Finding]:
+    name = allowed_signers.FILE_NAME
+    path = work.root / name
+    if not path.is_file():
+        gone = AllowedSignersDiffers(f"{name} is missing; the next change of the roster renders it", location=name, clause="RP-14")
+        return [finding(gone, severity=Severity.WARNING)]
+    text, wanted = path.read_text(encoding="utf-8", errors="replace"), views.signers_text(loaded.state)
+    if text == wanted:
+        return []
+    theirs, ours = text.splitlines(), wanted.splitlines()
+    findings = [
+        finding(AllowedSignersDiffers(f"{name}: line {number} is not in the ledger: {line[:80]}", location=f"{name}:{number}", clause="RP-14"))
+        for number, line in enumerate(theirs, 1)
+        if line not in ours
+    ]
+    findings += [
+        finding(AllowedSignersDiffers(f"{name}: a line of the ledger is missing: {line[:80]}", location=name, clause="RP-14"))
+        for line in ours
+        if line not in theirs
+    ]
+    return findings or [finding(AllowedSignersDiffers(f"{name} has the lines of the ledger in another order", location=name))]
+
+
+def _workbook(work: Workspace, loaded: Loaded) -> list[Finding]:
+    from manual_registry.adapters.workbook import OpenpyxlWorkbook
+
+    place = work.config.workbook
+    port = OpenpyxlWorkbook()
+    try:
+        state = port.inspect(work.workbook_path)
+        if not state.present:
+            return [_info("MR-V003", place, "the workbook is gone; the next writing command renders it anew", Severity.WARNING)]
+        base = views.base_view(work, loaded)
+        if base is None:
+            return [_info("MR-V004", place, "the workbook names no head of this ledger; what differs in it cannot be told", Severity.WARNING)]
+        differences = port.differences(work.workbook_path, base)
+    except WorkbookUnreadable as problem:
+        return [finding(problem, location=place)]
+    findings = []
+    if (state.head_seq, state.head_hash) != loaded.head:
+        findings.append(_info("MR-V005", place, f"the view is behind: it shows event {state.head_seq} of {loaded.head[0]}", Severity.WARNING))
+    for one in differences:
+        where = f"{place}:{one.place}"
+        if one.kind is ColumnKind.EDITABLE and one.column is not None:
+            findings.append(_info("MR-V006", where, f"{one.column} of {one.row}: {one.found!r} waits (the record has {one.base!r})", Severity.INFO))
+            continue
+        told = f"{one.column} of {one.row}: {one.found!r}, but the record has {one.base!r}" if one.column else f"row {one.row}: {one.found}"
+        findings.append(finding(WorkbookEdited(f"{where}: {told}", location=where, clause="RP-15")))
+    return findings
+
+
+def _info(code: str, place: str, message: str, severity: Severity) -> Finding:
+    return Finding(code=code, severity=severity, location=place, message=message, clause="RP-15")
+
+
+def _record(work: Workspace, outcome: Verification, refs: Sequence[str]) -> None:
+    errors = [one for one in outcome.findings if one.severity is Severity.ERROR]
+    data = {
+        "ok": outcome.ok,
+        "checked": dict(outcome.checked),
+        "findings": [one.document() for one in errors[:100]],
+        "scope": list(refs),
+    }
+    with work.writing() as loaded:
+        work.append(loaded, lambda _state, _at: Draft(type=kinds.VERIFIED, subject={}, data=data))

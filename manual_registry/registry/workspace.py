@@ -1,0 +1,247 @@
+"""What every command needs of an opened registry: the checked ledger, one writer at a time, the decided append.
+
+Rules held here: a writing command works under the write lock, on the whole checked chain (never on the index); an event
+is decided on the state at ``prev`` and decided again after a lost race; a head that the ledger lacks stops every
+writer (clause RP-13). Half-made things of killed processes are finished or discarded first (:mod:`recovery`); the
+views are brought up to date last (:mod:`views`).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from manual_registry.adapters import config as configs
+from manual_registry.adapters import memory
+from manual_registry.adapters.ledger_files import LedgerFiles
+from manual_registry.adapters.storage import LocalStorage
+from manual_registry.core.decide import clock_warning, decide
+from manual_registry.core.errors import (
+    HeadUnknown,
+    LostRace,
+    NoRegistry,
+    PolicyDiffers,
+    RegistryError,
+    raise_for,
+)
+from manual_registry.core.ledger import Draft, Event, seal
+from manual_registry.core.policy import Setting, differences
+from manual_registry.core.results import Result
+from manual_registry.core.state import State, VersionState, fold
+from manual_registry.core.times import stamp
+from manual_registry.core.values import Email, email
+
+#: How often a lost race is tried again, with a pause that grows to about a second.
+ATTEMPTS = 40
+
+Build = Callable[[State, str], Draft]
+Review = Callable[[State, list[RegistryError]], list[RegistryError]]
+Clock = Callable[[], datetime]
+
+
+@dataclass(slots=True)
+class Loaded:
+    """The checked chain and its fold; a writer takes both further. ``written`` are this command's events."""
+
+    events: list[Event]
+    state: State
+    written: list[Event] = field(default_factory=list)
+
+    @property
+    def head(self) -> tuple[int, str]:
+        """The head as (seq, ``sha256:…``)."""
+        return self.state.head_seq, self.state.head_hash or ""
+
+
+def utc_now() -> datetime:
+    """The default clock."""
+    return datetime.now(UTC)
+
+
+def find_root(path: Path | None, environ: Mapping[str, str]) -> Path:
+    """Return the registry root: ``path``, else ``$MANUAL_REGISTRY``, else the nearest parent with a registry.toml."""
+    named = path or (Path(environ["MANUAL_REGISTRY"]) if environ.get("MANUAL_REGISTRY") else None)
+    if named is not None:
+        if not (named / configs.FILE).is_file():
+            raise NoRegistry(f"{named} is not a registry: it has no {configs.FILE}", location=str(named), hint=f"mreg init {named}")
+        return named.resolve()
+    here = Path.cwd()
+    for candidate in (here, *here.parents):
+        if (candidate / configs.FILE).is_file():
+            return candidate
+    raise NoRegistry(
+        f"no registry here: neither {here} nor a folder above it has a {configs.FILE}",
+        hint="mreg init --risk minimal",
+    )
+
+
+class Workspace:
+    """One opened registry."""
+
+    def __init__(
+        self, root: Path, *, actor: str | None = None, clock: Clock = utc_now, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """Open ``root``; reads registry.toml and nothing else. Raises :class:`BadConfig`, :class:`FormatTooNew`."""
+        self.root = root
+        self.environ: Mapping[str, str] = os.environ if environ is None else environ
+        self.config = configs.load(root)
+        self.clock = clock
+        self.ledger = LedgerFiles(root)
+        self.storage = LocalStorage(root)
+        self.passphrase: Callable[[str], str] | None = None
+        self.warnings: list[str] = []
+        self._actor = email(actor, where="--actor") if actor else None
+
+    @property
+    def actor(self) -> Email:
+        """Who acts: as named, else as the machine knows."""
+        if self._actor is None:
+            from manual_registry.adapters.people import default_actor
+
+            self._actor = default_actor(self.environ, Path.cwd())
+        return self._actor
+
+    @property
+    def workbook_path(self) -> Path:
+        """Where the tracking spreadsheet lies (``[workbook] path``, relative to the root)."""
+        return self.root / self.config.workbook
+
+    def now(self) -> str:
+        """The clock, as a stamp."""
+        return stamp(self.clock())
+
+    def warn(self, *sentences: str | None) -> None:
+        """Keep sentences for the user, each once."""
+        self.warnings.extend(one for one in sentences if one and one not in self.warnings)
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def load(self) -> Loaded:
+        """Read and check the whole chain and fold it; raises the first integrity error."""
+        events = self.ledger.load()
+        return Loaded(events=events, state=fold(events))
+
+    def read(self) -> Loaded:
+        """Load for a reading command: what would stop a writer is a warning here."""
+        loaded = self.load()
+        for problem in self.unknown_heads(loaded):
+            self.warn(problem.message)
+        if self.policy_differences(loaded.state):
+            self.warn("registry.toml differs from the policy in force; a lead signs it with: mreg policy sign --as EMAIL")
+        return loaded
+
+    def policy_differences(self, state: State) -> tuple[Setting, ...]:
+        """Compare registry.toml with what the ledger has put in force (clause RP-14)."""
+        return differences(governed(state), self.config.governed())
+
+    def policy_refusals(self, state: State) -> list[RegistryError]:
+        """Return the refusal of every promotion while registry.toml differs from the policy in force."""
+        found = self.policy_differences(state)
+        if not found:
+            return []
+        names = ", ".join(one.setting for one in found)
+        return [
+            PolicyDiffers(
+                f"registry.toml differs from the policy in force ({names}); until a lead signs it nothing is promoted",
+                clause="RP-14",
+                hint="mreg policy sign --as EMAIL",
+            )
+        ]
+
+    def unknown_heads(self, loaded: Loaded) -> list[HeadUnknown]:
+        """Return a problem for each witness (machine, workbook, signed statement) whose head the chain lacks."""
+        from manual_registry.registry import witnesses
+
+        return witnesses.unknown_heads(self, loaded)
+
+    # -- writing ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self) -> Iterator[Loaded]:
+        """Hold the write lock over the checked chain; at the end the views follow, also after a refusal half-way."""
+        from manual_registry.adapters.locks import WriteLock
+        from manual_registry.registry import recovery, views
+
+        with WriteLock(self.root):
+            loaded = self.load()
+            raise_for(self.unknown_heads(loaded))
+            self.warn(clock_warning(loaded.state, self.now()))
+            recovery.recover(self, loaded)
+            try:
+                yield loaded
+            finally:
+                if loaded.written:
+                    views.publish(self, loaded)
+
+    def append(self, loaded: Loaded, build: Build, *, review: Review | None = None) -> Event:
+        """Decide and write one event; ``build`` is called anew after each lost race.
+
+        ``review`` adds to the reasons what only this machine can see (a policy file that differs). Raises them, or
+        :class:`LostRace` when others were faster :data:`ATTEMPTS` times.
+        """
+        for attempt in range(ATTEMPTS):
+            at = self.now()
+            draft = build(loaded.state, at)
+            event = seal(draft, seq=loaded.state.head_seq + 1, prev=loaded.state.head_hash, at=at, actor=self.actor)
+            reasons = decide(loaded.state, event)
+            raise_for(review(loaded.state, reasons) if review else reasons)
+            if self.ledger.append(event):
+                loaded.state.apply(event)
+                loaded.events.append(event)
+                loaded.written.append(event)
+                return event
+            time.sleep(random.uniform(0.01, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - jitter, no secret
+            fresh = self.load()
+            loaded.events, loaded.state = fresh.events, fresh.state
+        raise LostRace(f"other writers were faster {ATTEMPTS} times; repeat the command")
+
+    def remember(self, loaded: Loaded) -> None:
+        """Keep the head in this machine's memory."""
+        seq, digest = loaded.head
+        self.warn(memory.remember(loaded.state.registry_id, self.root, seq, digest))
+
+    # -- results ------------------------------------------------------------------------------------------
+
+    def result(
+        self,
+        command: str,
+        loaded: Loaded,
+        record: VersionState | None = None,
+        *,
+        id: str | None = None,
+        next: str | None = None,
+        waiting_for: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
+    ) -> Result:
+        """Compose the result of a writing command out of what it wrote."""
+        return Result(
+            command=command,
+            changed=bool(loaded.written),
+            ledger=loaded.head,
+            model=record.model if record else None,
+            version=record.version if record else None,
+            stage=record.stage if record else None,
+            composite_id=record.composite_id if record else None,
+            id=id,
+            events=tuple(event.seq for event in loaded.written),
+            waiting_for=waiting_for,
+            warnings=tuple(self.warnings),
+            next=next,
+            notes=notes,
+        )
+
+
+def governed(state: State) -> dict[str, object]:
+    """Return what is in force: system, risk, placed-on-market date, policy."""
+    return {
+        "system": state.system,
+        "risk": state.risk.value,
+        "placed_on_market": state.placed_on_market,
+        "policy": dict(state.policy.document),
+    }
