@@ -2,8 +2,8 @@
 
 Rules held here: the identifier is read once, when the service starts, and never while a request is served; a
 record that carries one already keeps it (a service with several models passes its own by ``extra=``). The
-identifier identifies, it never authorises. `trace --inference-log FILE` and ``trace <composite id>`` lead
-from such a line back to code, data and approval.
+identifier identifies, it never authorises. ``trace <identifier>`` leads from such a line back to code, data
+and approval.
 
 A formatter that writes JSON lines with the field ``composite_version`` needs the standard library only::
 

@@ -82,9 +82,7 @@ def test_what_is_no_identifier_is_refused_at_the_start(kept: tuple[logging.Logge
     with pytest.raises(BadReference) as refusal:
         bind(logger, text)
     assert refusal.value.status == 7
-    assert [
-        present.composite_id for present in logger.filters if isinstance(present, CompositeVersionFilter)
-    ] == [ONE]
+    assert [present.composite_id for present in logger.filters if isinstance(present, CompositeVersionFilter)] == [ONE]
 
 
 def test_from_registry_asks_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -106,6 +104,18 @@ def test_from_registry_asks_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert asked == [(tmp_path, "credit-risk@production")]
 
 
+def test_a_line_of_the_log_leads_back_to_the_version(tmp_path: Path) -> None:
+    root, file = tmp_path / "registry", tmp_path / "churn.pkl"
+    file.write_bytes(b"weights")
+    manual_registry.Registry.init(root, risk="minimal", actor="ada@example.org")
+    registry = manual_registry.Registry.open(root, actor="ada@example.org")
+    registry.register("churn", "next", file)
+    record = logging.makeLogRecord({})
+    assert CompositeVersionFilter.from_registry(root, "churn@latest").filter(record)
+    traced = registry.trace(str(vars(record)["composite_version"]))
+    assert (traced.model, traced.version) == ("churn", "1")
+
+
 def test_importing_it_loads_no_heavy_library() -> None:
     import subprocess
 
@@ -120,9 +130,7 @@ def test_the_formatter_of_the_docstring_writes_json_lines(capsys: pytest.Capture
     definition = example.split("\n\nhandler", 1)[0]
     names: dict[str, Any] = {}
     exec(f"import json, logging\nfrom datetime import UTC, datetime\n{definition}", names)
-    record = logging.makeLogRecord(
-        {"msg": "scored %d", "args": (7,), "levelname": "INFO", "request_id": "r-1"}
-    )
+    record = logging.makeLogRecord({"msg": "scored %d", "args": (7,), "levelname": "INFO", "request_id": "r-1"})
     CompositeVersionFilter(ONE).filter(record)
     line = json.loads(names["JsonLines"]().format(record))
     assert line["composite_version"] == ONE

@@ -1,7 +1,7 @@
 """Moves versions into BagIt bags and back; ``LocalStorage`` offers these steps.
 
-Rules held here: a bag is validated before it is placed, and again before the working copy goes (RP-3); a
-working copy that holds anything which the bag does not stays; coming back is a copy, the bag stays. Paths
+Rules held here: a bag is validated before it is placed, and again before the working copy goes (RP-3, RP-5);
+a working copy that holds anything which the bag does not stays; coming back is a copy, the bag stays. Paths
 below the root in every error.
 """
 
@@ -53,9 +53,7 @@ def make_bag(
     return StagedBag(job, model, version, number, payload)
 
 
-def verify_bag(
-    root: Path, bag: Path, *, both: bool = True, progress: Progress | None = None
-) -> list[BagInvalid]:
+def verify_bag(root: Path, bag: Path, *, both: bool = True, progress: Progress | None = None) -> list[BagInvalid]:
     """Check a bag; every problem is located below ``root``."""
     place = bag.relative_to(root).as_posix()
     with os_errors(place):
@@ -102,9 +100,7 @@ def unbag(root: Path, bag: Path, *, expected: Content, progress: Progress | None
         with os_errors(bag):
             stated = bagit.payload_hashes(bag)
         raise_for(
-            BagInvalid(
-                f"data/{entry.path}: differs from its hash in {bagit.PAYLOAD_MANIFEST}", location=entry.path
-            )
+            BagInvalid(f"data/{entry.path}: differs from its hash in {bagit.PAYLOAD_MANIFEST}", location=entry.path)
             for entry in copied.files
             if stated.get(f"data/{entry.path}") != entry.sha256
         )
@@ -118,13 +114,9 @@ def unbag(root: Path, bag: Path, *, expected: Content, progress: Progress | None
 def _check_artefact(expected: Content, files: Iterable[FileEntry]) -> None:
     prefix = f"{ARTEFACT}/"
     artefact = [
-        replace(entry, path=entry.path.removeprefix(prefix))
-        for entry in files
-        if entry.path.startswith(prefix)
+        replace(entry, path=entry.path.removeprefix(prefix)) for entry in files if entry.path.startswith(prefix)
     ]
     raise_for(
-        ArtefactChanged(
-            f"{prefix}{path.path}: {path.kind} since it was registered", location=f"{prefix}{path.path}"
-        )
+        ArtefactChanged(f"{prefix}{path.path}: {path.kind} since it was registered", location=f"{prefix}{path.path}")
         for path in compare(expected.files, artefact)
     )

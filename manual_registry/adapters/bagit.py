@@ -44,9 +44,7 @@ def manifest(hashes: Mapping[str, str]) -> bytes:
 
 def bag_info(pairs: Iterable[tuple[str, str]]) -> bytes:
     """Return bag-info.txt; a value of several lines is continued by indented lines."""
-    lines = (
-        f"{label}: " + "\n  ".join(filter(None, map(str.strip, value.splitlines()))) for label, value in pairs
-    )
+    lines = (f"{label}: " + "\n  ".join(filter(None, map(str.strip, value.splitlines()))) for label, value in pairs)
     return "".join(line.rstrip() + "\n" for line in lines).encode()
 
 
@@ -114,24 +112,16 @@ def _check_oxum(info: bytes, payload: Sequence[FileEntry]) -> list[BagInvalid]:
     return [_problem("bag-info.txt", f"Payload-Oxum says {stated}, the payload is {payload_oxum(payload)}")]
 
 
-def _check_payload(
-    tags: Mapping[str, bytes], payload: Mapping[str, FileEntry], both: bool
-) -> list[BagInvalid]:
+def _check_payload(tags: Mapping[str, bytes], payload: Mapping[str, FileEntry], both: bool) -> list[BagInvalid]:
     problems: list[BagInvalid] = []
     for name, algorithm in ((PAYLOAD_MANIFEST, "sha256"), ("B3SUMS", "blake3")):
         try:
-            stated = (
-                _parse(name, tags[name]) if algorithm == "sha256" else parse_manifest(tags[name], where=name)
-            )
+            stated = _parse(name, tags[name]) if algorithm == "sha256" else parse_manifest(tags[name], where=name)
         except (BagInvalid, ArtefactChanged) as error:
             problems.append(_problem(name, error.message))
             continue
-        problems += [
-            _problem(path, f"is missing from {name}") for path in sorted(payload.keys() - stated.keys())
-        ]
-        problems += [
-            _problem(path, f"is gone; {name} names it") for path in sorted(stated.keys() - payload.keys())
-        ]
+        problems += [_problem(path, f"is missing from {name}") for path in sorted(payload.keys() - stated.keys())]
+        problems += [_problem(path, f"is gone; {name} names it") for path in sorted(stated.keys() - payload.keys())]
         if both or algorithm == "blake3":
             found = {path: getattr(entry, algorithm) for path, entry in payload.items()}
             changed = sorted(path for path in stated.keys() & found.keys() if stated[path] != found[path])
@@ -145,12 +135,8 @@ def _check_tags(bag: Path, tags: Mapping[str, bytes], files: Mapping[str, FileEn
     except BagInvalid as error:
         return [error]
     present = {path for path in files if not path.startswith("data/")} - {TAG_MANIFEST}
-    problems = [
-        _problem(path, "is a file that no manifest names") for path in sorted(present - stated.keys())
-    ]
-    problems += [
-        _problem(path, f"is gone; {TAG_MANIFEST} names it") for path in sorted(stated.keys() - present)
-    ]
+    problems = [_problem(path, "is a file that no manifest names") for path in sorted(present - stated.keys())]
+    problems += [_problem(path, f"is gone; {TAG_MANIFEST} names it") for path in sorted(stated.keys() - present)]
     for path in sorted(stated.keys() & present):
         data = tags[path] if path in tags else (bag / path).read_bytes()
         if hashlib.sha256(data).hexdigest() != stated[path]:

@@ -60,9 +60,7 @@ def check_room(where: Path, size: int) -> None:
         raise DiskFull(f"{where}: {size} bytes are needed, {free} are free; make room and repeat the command")
 
 
-def _copy_all(
-    sources: Iterable[tree.Source], into: Path, tick: Callable[[int], None] | None
-) -> Iterable[FileEntry]:
+def _copy_all(sources: Iterable[tree.Source], into: Path, tick: Callable[[int], None] | None) -> Iterable[FileEntry]:
     folders: set[Path] = {into}
     for source in sources:
         target = into / source.path

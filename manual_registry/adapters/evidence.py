@@ -122,9 +122,7 @@ class Attaching:
     def __init__(self, job: Job, version_dir: Path, intent: Intent) -> None:
         if not version_dir.is_dir() or version_dir.is_symlink():
             job.discard()
-            raise VersionUnknown(
-                f"{intent.target}: there is no such version directory", location=intent.target
-            )
+            raise VersionUnknown(f"{intent.target}: there is no such version directory", location=intent.target)
         self._job = job
         self._directory = version_dir
         self._intent = intent
@@ -151,9 +149,7 @@ class Attaching:
             write_new(fresh, data, mode=0o444)
             for folder in (target.parent.parent, target.parent):
                 if folder.is_symlink():
-                    raise StorageUnexpected(
-                        f"{shown}: a symbolic link in the registry is not followed", location=shown
-                    )
+                    raise StorageUnexpected(f"{shown}: a symbolic link in the registry is not followed", location=shown)
                 make_directory(folder)
                 folder.chmod(0o755)
             try:

@@ -1,4 +1,4 @@
-"""Hands out a verified copy of an artefact.
+"""Hands out a verified copy of an artefact (RP-8).
 
 Rules held here: nothing that stands at the destination is touched; the copy appears whole and equal to what
 the ledger knows, or not at all.
@@ -28,9 +28,7 @@ def fetch(source: Path, destination: Path, expected: Content, progress: Progress
         try:
             copied = copy_verified(source, half, leave_out=False, progress=progress)
             raise_for(
-                ArtefactChanged(
-                    f"artefact/{path.path}: {path.kind} since it was registered", location=path.path
-                )
+                ArtefactChanged(f"artefact/{path.path}: {path.kind} since it was registered", location=path.path)
                 for path in compare(expected.files, copied.files)
             )
             return _appear(half, destination, expected)
@@ -63,6 +61,4 @@ def _appear(half: Path, destination: Path, expected: Content) -> Path:
 
 
 def _taken(destination: Path) -> DestinationTaken:
-    return DestinationTaken(
-        f"{destination}: something stands there; name another place", location=str(destination)
-    )
+    return DestinationTaken(f"{destination}: something stands there; name another place", location=str(destination))

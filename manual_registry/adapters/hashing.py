@@ -47,10 +47,11 @@ def read_through(
     """
     from blake3 import blake3
 
-    fast = blake3(max_threads=blake3.AUTO)
+    small = os.fstat(source).st_size <= buffer
+    fast = blake3(max_threads=1 if small else blake3.AUTO)
     slow = hashlib.sha256() if sha256 else None
     updates: list[_Update] = [fast.update] + ([slow.update] if slow else [])
-    read = _small if os.fstat(source).st_size <= buffer else _large
+    read = _small if small else _large
     size = read(source, updates, sink, tick, buffer)
     return Hashed(size=size, blake3=str(fast.hexdigest()), sha256=slow.hexdigest() if slow else None)
 
@@ -85,9 +86,7 @@ def _large(source: int, updates: list[_Update], sink: Sink | None, tick: Tick | 
             if not count:
                 break
             piece = buffers[slot][:count]
-            pending[slot] = [
-                worker.submit(update, piece) for worker, update in zip(workers, updates, strict=True)
-            ]
+            pending[slot] = [worker.submit(update, piece) for worker, update in zip(workers, updates, strict=True)]
             if sink:
                 sink(piece)
             size += count

@@ -13,6 +13,7 @@ is left to adapters/remover.py.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import secrets
 import stat
@@ -135,26 +136,27 @@ class Job:
         self._lock.release()
 
     def _discard_evidence(self, version: Path, evidence: Mapping[str, str]) -> None:
+        if not version.is_dir() or version.is_symlink():
+            return
         for path, sha256 in evidence.items():
             file = version / path
-            if (
-                not file.is_file()
-                or file.is_symlink()
-                or hashlib.sha256(file.read_bytes()).hexdigest() != sha256
-            ):
+            if os.path.lexists(file) and not _is_file_of(file, sha256):
                 continue
             for folder in (version, version / "evidence", file.parent):
-                folder.chmod(0o755)
+                if folder.is_dir():
+                    folder.chmod(0o755)
             remover.discard_evidence(file)
-        if version.is_dir():
-            make_read_only(version)
+        make_read_only(version)
 
     def _forget(self) -> None:
         folder = incoming(self.root)
         for name in (self.token, f"{self.token}.json.new", f"{self.token}.json", f"{self.token}.lock"):
             remover.discard_incoming(folder / name)
         self._lock.release()
-        self.intent = None
+
+
+def _is_file_of(path: Path, sha256: str) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode) and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 
 
 def intent_with_inode(intent: Intent, inode: int) -> Intent:
@@ -220,6 +222,4 @@ def read_intent(path: Path) -> Intent | None:
 def _plain_parents(root: Path, target: Path) -> None:
     for folder in target.relative_to(root).parents:
         if (root / folder).is_symlink() and folder.parts:
-            raise StorageUnexpected(
-                f"{folder}: a symbolic link in the registry is not followed", location=str(folder)
-            )
+            raise StorageUnexpected(f"{folder}: a symbolic link in the registry is not followed", location=str(folder))

@@ -1,4 +1,4 @@
-"""Observes how hard it is to change or delete a stored directory (design 4: refusal of deletion has a level).
+"""Observes how hard it is to change or delete a stored directory (RP-18: refusal of deletion has a level).
 
 Rules held here: the level is what is seen now, never what was meant: ``none`` (something is writable),
 ``advisory`` (files 0444, directories 0555), ``administrative`` (every file and directory is immutable,

@@ -1,7 +1,7 @@
 """The one module that removes files (archive_policy.md, RP-3).
 
 Rules held here: nothing that an event names is ever removed, save the working copy of a version whose bag
-in archive/ has just been verified. Otherwise only these go: half copies in models/.incoming/, evidence
+in archive/ has just been verified (RP-5). Otherwise only these go: half copies in models/.incoming/, evidence
 files that no event named, the tool's own temporary files, and its own old renderings of the workbook beyond
 the last five. Every function checks that it was handed such a thing. A test holds that no other module of
 the package calls ``unlink``, ``rmtree`` and their like. ``OSError`` passes through; callers map it.
@@ -48,6 +48,15 @@ def discard_temporaries(directory: Path) -> None:
             _remove(path)
 
 
+def discard_draft(path: Path) -> None:
+    """Remove the draft ``.<name>….tmp`` of a file that a person may look at, if it never took its name
+    (RP-3).
+    """
+    if not (path.name.startswith(".") and path.suffix == ".tmp"):
+        raise _refused(path)
+    _remove(path)
+
+
 def discard_incoming(path: Path) -> None:
     """Remove a half copy, intent or lock that lies directly in models/.incoming/, if it is there (RP-3)."""
     if path.parent.name != INCOMING or path.name in ("", ".", "..", ".lock"):
@@ -58,13 +67,13 @@ def discard_incoming(path: Path) -> None:
 def discard_evidence(path: Path) -> None:
     """Remove ``…/evidence/<kind>/<name>`` that this or a killed process wrote and no event named (RP-3).
 
-    Folders that are empty then go as well; the caller has opened them.
+    It need not exist any more; folders that are empty then go as well. The caller has opened them.
     """
     if path.parts[-3:-2] != ("evidence",) or path.is_symlink() or path.is_dir():
         raise _refused(path)
     _remove(path)
     for folder in (path.parent, path.parent.parent):
-        if not any(folder.iterdir()):
+        if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
 
@@ -78,9 +87,7 @@ def remove_working_copy(
     """
     problems = check(bag)
     if problems:
-        raise BagInvalid(
-            f"{bag.name}: {problems[0].message}; the working copy stays", clause="RP-3", location=str(bag)
-        )
+        raise BagInvalid(f"{bag.name}: {problems[0].message}; the working copy stays", clause="RP-3", location=str(bag))
     if parked.parent.parent.name != INCOMING or parked.exists():
         raise _refused(parked)
     working.chmod(0o755)  # a directory that moves to another parent has its `..` rewritten

@@ -119,9 +119,7 @@ class StagedBag(Making):
 
     kind = "archive"
 
-    def __init__(
-        self, job: Job, model: str, version: str, number: int, payload: tuple[FileEntry, ...]
-    ) -> None:
+    def __init__(self, job: Job, model: str, version: str, number: int, payload: tuple[FileEntry, ...]) -> None:
         super().__init__(job)
         self.model, self.version, self.number, self.payload = model, version, number, payload
 

@@ -70,7 +70,10 @@ class LocalStorage:
         )
 
     def protection(self, directory: Path) -> str:
-        """Return how a version directory or bag is protected: none, advisory (read-only) or administrative."""
+        """Return how a version directory or bag is protected.
+
+        None, advisory (read-only) or administrative.
+        """
         from manual_registry.adapters.protection import observe
 
         return observe(directory)
@@ -128,9 +131,7 @@ class LocalStorage:
         intent = Intent(kind="attach", model=model, version=version, target=target, facts=dict(facts or {}))
         return Attaching(incoming.start(self.root), self.root / target, intent)
 
-    def fetch(
-        self, source: Path, destination: Path, *, expected: Content, progress: Progress | None = None
-    ) -> Path:
+    def fetch(self, source: Path, destination: Path, *, expected: Content, progress: Progress | None = None) -> Path:
         """Copy the artefact in ``source`` (an ``artefact/``) to ``destination``; return where it lies.
 
         A single file becomes ``destination``, or lies in it when that is an empty directory. Raises
@@ -161,15 +162,11 @@ class LocalStorage:
         from manual_registry.adapters import archiving
 
         source = self._working(model, version)
-        taken = [
-            number for name, stands, number in self.standing().bags if (name, stands) == (model, version)
-        ]
+        taken = [number for name, stands, number in self.standing().bags if (name, stands) == (model, version)]
         name = (model, version, max(taken, default=0) + 1)
         return archiving.make_bag(self.root, name, source, info, expected=expected, progress=progress)
 
-    def verify_bag(
-        self, bag: Path, *, both: bool = True, progress: Progress | None = None
-    ) -> list[BagInvalid]:
+    def verify_bag(self, bag: Path, *, both: bool = True, progress: Progress | None = None) -> list[BagInvalid]:
         """Return every problem of a bag, located below the root; ``both=False``: payload by BLAKE3 only."""
         from manual_registry.adapters import archiving
 
@@ -199,9 +196,7 @@ class LocalStorage:
         """
         from manual_registry.adapters import archiving
 
-        return archiving.unbag(
-            self.root, self.bag_dir(model, version, number), expected=expected, progress=progress
-        )
+        return archiving.unbag(self.root, self.bag_dir(model, version, number), expected=expected, progress=progress)
 
     def _working(self, model: str, version: str) -> Path:
         working = self.version_dir(model, version)

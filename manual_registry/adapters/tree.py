@@ -130,16 +130,12 @@ class _Walker:
 
     def _problem(self, kind: type[RegistryError], path: str, text: str) -> None:
         shown = printable(path)
-        hint = (
-            "repeat the command with --dereference" if kind is ArtefactSymlink and "--deref" in text else None
-        )
+        hint = "repeat the command with --dereference" if kind is ArtefactSymlink and "--deref" in text else None
         self.problems.append(kind(f"{shown}: {text}", location=shown, hint=hint))
 
     def file(self, where: str, path: str, facts: os.stat_result) -> None:
         if not stat.S_ISREG(facts.st_mode):
-            self._problem(
-                ArtefactSpecial, path, "a socket, device or fifo; only files and directories are taken"
-            )
+            self._problem(ArtefactSpecial, path, "a socket, device or fifo; only files and directories are taken")
             return
         self.files.append(
             Source(
@@ -234,9 +230,7 @@ def _same(source: Source, facts: os.stat_result) -> bool:
 
 
 def _changed(shown: str) -> SourceChanged:
-    return SourceChanged(
-        f"{shown}: changed while it was being read; repeat when nothing writes to it", location=shown
-    )
+    return SourceChanged(f"{shown}: changed while it was being read; repeat when nothing writes to it", location=shown)
 
 
 def counter(progress: Progress | None, total: int) -> Callable[[int], None] | None:

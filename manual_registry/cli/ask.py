@@ -47,14 +47,13 @@ def consent(session: Session, question: str, screen: Iterable[str], *, yes: bool
     :class:`UsageError` when neither is there, :class:`Interrupted` when the answer is no.
     """
     asking = interactive() and not yes
-    if not session.json or asking:
+    if not asking and not yes and key is None:
+        raise UsageError("there is no terminal to ask on: name the key that signs with --key FILE, or say --yes")
+    if asking or not session.json:
         for line in screen:
             err(line)
-    if asking:
-        if not click.confirm(question, err=True):
-            raise Interrupted("not signed; nothing changed")
-    elif not yes and key is None:
-        raise UsageError("there is no terminal to ask on: name the key that signs with --key FILE, or say --yes")
+    if asking and not click.confirm(question, err=True):
+        raise Interrupted("not signed; nothing changed")
 
 
 @contextmanager

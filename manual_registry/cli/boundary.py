@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from manual_registry.cli.output import clean, dumps, err, flush, style, warn
+from manual_registry.cli.output import clean, dumps, err, flush, located, style, warn
 from manual_registry.cli.session import Session
 from manual_registry.core.errors import RegistryError, UsageError
 
@@ -99,10 +99,9 @@ def error_lines(error: RegistryError) -> list[str]:
 
 
 def _reason_line(reason: RegistryError) -> str:
-    where = f"{reason.location}: " if reason.location and reason.location not in reason.message else ""
     clause = f" [{reason.clause}]" if reason.clause else ""
     label = style(f"error {reason.code}:", "red", stream=sys.stderr)
-    return f"{label} {clean(where + reason.message + clause)}"
+    return f"{label} {clean(located(reason.location, reason.message) + clause)}"
 
 
 def error_document(error: RegistryError) -> dict[str, object]:

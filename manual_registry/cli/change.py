@@ -22,7 +22,11 @@ def _file(name: str, text: str, **more: Any) -> Callable[[F], F]:
 
 register_options = option_chain(
     _file("--metadata", "Metadata file (YAML, JSON or TOML); options win over it."),
-    click.option("--commit", metavar="SHA", help="The commit that trained it [default: the repository's HEAD]."),
+    click.option(
+        "--commit",
+        metavar="SHA",
+        help="The commit that trained it [default: the CI job's, or what --repo has checked out].",
+    ),
     click.option("--repo", type=PATH, metavar="DIR", help="The git repository of the commit."),
     click.option(
         "--data",

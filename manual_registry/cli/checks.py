@@ -10,7 +10,7 @@ import click
 from manual_registry.cli.ask import progress
 from manual_registry.cli.destination import deliver
 from manual_registry.cli.options import command, is_stdout, output_option, ref_argument
-from manual_registry.cli.output import answer, clean, dumps, emit, head_line, out, style, warn
+from manual_registry.cli.output import answer, clean, dumps, emit, head_line, located, out, style, warn
 from manual_registry.cli.session import Session, pass_session
 from manual_registry.cli.trace_text import trace_lines
 from manual_registry.core.errors import IntegrityError
@@ -134,8 +134,7 @@ def verify_lines(outcome: Verification, *, quiet: bool) -> list[str]:
 def _finding_line(finding: Finding) -> str:
     label = style(f"{finding.severity.value} {finding.code}:", _COLOURS[finding.severity])
     clause = f" [{finding.clause}]" if finding.clause else ""
-    where = f"{finding.location}: " if finding.location else ""
-    return f"{label} {clean(where + finding.message + clause)}"
+    return f"{label} {clean(located(finding.location, finding.message) + clause)}"
 
 
 def _summary(outcome: Verification) -> str:

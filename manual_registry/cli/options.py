@@ -7,7 +7,6 @@ every help text ends with an example.
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,6 +91,8 @@ class Group(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
+            from difflib import get_close_matches
+
             close = get_close_matches(args[0], self.list_commands(ctx), n=1)
             if close:
                 raise click.UsageError(f"no command {args[0]!r}; did you mean {close[0]!r}?", ctx) from error

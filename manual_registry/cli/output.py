@@ -46,8 +46,16 @@ def _escape(char: str, lines: bool) -> str:
     return char.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
+def located(location: str | None, message: str) -> str:
+    """Return ``message`` with its place before it, unless it names the place itself."""
+    return f"{location}: {message}" if location and location not in message else message
+
+
 def prepare_streams() -> None:
-    """Let no character make a write fail: what the terminal's encoding lacks is written as an escape."""
+    """Let no character make a write fail (what the encoding lacks is escaped), nor a stream that was closed."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open until the end
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -188,15 +196,17 @@ def finish(session: Session, result: Result, done: str, *, after: Sequence[str] 
     if session.json:
         emit(result.document())
         return
-    out(clean(done) if result.changed else clean(same or f"{subject(result)} stands so already; nothing changed"))
-    told(session, result, after=after)
+    headline = done if result.changed else same or f"{subject(result)} stands so already; nothing changed"
+    out(clean(headline))
+    told(session, result, headline, after=after)
     out(head_line(result.ledger))
 
 
-def told(session: Session, result: Result, *, after: Sequence[str] = ()) -> None:
+def told(session: Session, result: Result, headline: str, *, after: Sequence[str] = ()) -> None:
     """Write what stands between a result's first and last line."""
     for note in result.notes:
-        out(clean(note))
+        if note not in headline and note not in result.warnings:
+            out(clean(note))
     if result.waiting_for:
         out(f"waiting for: {clean('; '.join(result.waiting_for))}")
     warn(session, result.warnings)
@@ -210,11 +220,15 @@ def head_line(ledger: tuple[int, str]) -> str:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path``, whole or not at all; an older file of that name is replaced."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write ``data`` to ``path``, whole or not at all; an older file is replaced, a device or pipe written to."""
+    target = path.resolve()
+    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
         draft.write_bytes(data)
-        draft.replace(path)
+        draft.replace(target)
     except OSError as problem:
         with contextlib.suppress(OSError):
             draft.unlink()

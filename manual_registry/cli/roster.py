@@ -169,6 +169,7 @@ def policy_sign(session: Session, *, as_: str, key: Path | None, yes: bool) -> N
     """Put the [policy] of registry.toml in force; the differences are shown first."""
     registry = session.open()
     document = registry.policy_show()
+    session.told.update(session.warnings())  # that it differs: the screen says so, and signing ends it
     if document["differs"]:
         screen = ["The policy would change:", *policy_difference_lines(document)]
         consent(session, f"Sign this policy as {clean(as_)}?", screen, yes=yes, key=key)

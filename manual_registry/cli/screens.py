@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from manual_registry.cli.output import clean
-from manual_registry.cli.tables import (
-    cell_text,
-    fields,
-    heading,
-    moment,
-    nested,
-    plain_table,
-    stage_text,
-    table,
-)
+from manual_registry.cli.tables import cell_text, fields, heading, moment, pad, plain_table, stage_text, table, width
 
 #: Columns of `list`: heading, field of the document.
 LIST_COLUMNS: tuple[tuple[str, str], ...] = (
@@ -49,24 +40,24 @@ def _list_cell(field: str, value: object) -> object:
     return value
 
 
-def event_lines(events: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return one line per event of the ledger."""
-    lines = []
-    for event in events:
-        version = event.get("version")
-        about = f"{event['model']}@{version}" if event.get("model") and version else event.get("model") or "-"
-        summary = event.get("summary") or event.get("type")
-        lines.append(
-            f"{event['seq']:>6}  {moment(event['at'])}  {clean(event['type'])}  {clean(about)}"
-            f"  {clean(summary)}  ({clean(event['actor'])})"
-        )
-    return lines or ["no events"]
+def event_lines(events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return one line per event of the ledger; summaries name the version already."""
+    if not events:
+        return ["no events"]
+    types = max(width(clean(event["type"])) for event in events)
+    return [
+        f"{event['seq']:>6}  {moment(event['at'])}  {pad(clean(event['type']), types)}"
+        f"  {clean(event['summary'])}  ({clean(event['actor'])})"
+        for event in events
+    ]
 
 
 def compare_lines(document: Mapping[str, Any]) -> list[str]:
     """Return the differences as a table, then what is equal."""
     rows = [[row["field"], row["a"], row["b"]] for row in document["differences"]]
-    lines = table(["Field", str(document["a"]), str(document["b"])], rows) if rows else ["no differences"]
+    lines = (
+        table(["Field", str(document["a"]), str(document["b"])], rows, capitals=False) if rows else ["no differences"]
+    )
     if document.get("same"):
         lines += ["", f"same: {cell_text(', '.join(map(str, document['same'])))}"]
     return lines
@@ -158,16 +149,22 @@ def _metric_lines(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"  {line}" for line in plain_table(["metric", "this version", "in production", "difference"], rows)]
 
 
-def _gate_lines(gates: Sequence[object]) -> list[str]:
+def _gate_lines(gates: Sequence[Mapping[str, Any]]) -> list[str]:
     lines: list[str] = []
     for gate in gates:
-        if isinstance(gate, Mapping) and gate.get("gate"):
-            passed = {True: "passed", False: "NOT passed"}.get(gate.get("passed"), "")  # type: ignore[arg-type]
-            lines.append(f"    {clean(gate['gate'])}  {passed}".rstrip())
-            lines += [f"      {cell_text(metric)}" for metric in gate.get("metrics") or []]
-        else:
-            lines += nested([gate], indent=4)
+        verdict = "passed" if gate.get("passed") else "NOT passed"
+        metrics = "; ".join(_gate_metric(metric) for metric in gate.get("metrics") or [])
+        lines.append(f"    {clean(gate.get('gate'))} {verdict}: {metrics}")
     return lines
+
+
+def _gate_metric(metric: Mapping[str, Any]) -> str:
+    """Return ``auc 0.75 (0.72 to 0.78), asked >= 0.7``."""
+    ends = [cell_text(metric[end]) if metric.get(end) is not None else "?" for end in ("lower", "upper")]
+    interval = f" ({' to '.join(ends)})" if ends != ["?", "?"] else ""
+    sign = ">=" if metric.get("direction") == "higher" else "<="
+    asked = f", asked {sign} {cell_text(metric['threshold'])}" if metric.get("threshold") is not None else ""
+    return f"{clean(metric.get('name'))} {cell_text(metric.get('value'))}{interval}{asked}"
 
 
 def approval_lines(document: Mapping[str, Any]) -> list[str]:
@@ -210,7 +207,7 @@ def policy_difference_lines(document: Mapping[str, Any]) -> list[str]:
 def policy_lines(document: Mapping[str, Any]) -> list[str]:
     """Return the policy in force, since when, by whom, and what registry.toml says otherwise."""
     since = document.get("since") or {}
-    signed = document.get("signed_by") or "genesis"
+    signed = document.get("signed_by") or "the registry's creation"
     lines = [
         f"policy in force since event {since.get('seq')} ({moment(since.get('at'))}), by {clean(signed)}",
         "",

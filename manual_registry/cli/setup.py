@@ -139,6 +139,8 @@ def demo_command(session: Session, *, directory: Path | None) -> None:
     from manual_registry.demo import run
 
     trace = run(directory, report=lambda line: _story(session, line))
+    if not session.json:
+        out()
     show_trace(session, trace, "json" if session.json else "text")
     if trace.broken:
         click.get_current_context().exit(FAILED)

@@ -76,7 +76,9 @@ def rollback_command(
     with progress(f"check {model}@{to}") as bar:
         result = registry.rollback(model, to=to, reason=reason, pipeline=pipeline, pipeline_key=key, progress=bar)
     ratify = f"; a lead ratifies it by signing {result.id}" if result.id else ""
-    finish(session, result, f"{subject(result)} is back in {result.stage}{ratify}")
+    name = subject(result)
+    same = f"{name} is in {result.stage} already; nothing changed"
+    finish(session, result, f"{name} is back in {result.stage}{ratify}", same=same)
 
 
 @command("archive", example='mreg archive churn@1 --reason "replaced by 2"')
@@ -98,7 +100,7 @@ def archive_command(session: Session, *, ref: str | None, reason: str | None, pe
         if ref is None:
             result = registry.archive_pending(progress=bar)
         else:
-            result = registry.archive(ref, reason=reason, progress=bar)
+            result = registry.archive(ref, reason=reason or "", progress=bar)
     done = f"archived {subject(result)}" if ref is not None else "moved what was replaced into the archive"
     same = (
         "nothing is waiting to be moved" if ref is None else f"{subject(result)} is archived already; nothing changed"
@@ -114,7 +116,7 @@ def unarchive_command(session: Session, *, ref: str, reason: str | None) -> None
     """Copy an archived version back to staging; the bag stays."""
     registry = session.open()
     with progress(f"unarchive {ref}") as bar:
-        result = registry.unarchive(ref, reason=reason, progress=bar)
+        result = registry.unarchive(ref, reason=reason or "", progress=bar)
     finish(session, result, f"{subject(result)} is back in {result.stage}")
 
 

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from manual_registry.cli.output import STAGE_COLOURS, clean, style
 
+#: How many columns of a table name its rows.
+NAMING = 2
+
 
 def width(text: str) -> int:
     """Return the columns that ``text`` takes on a screen."""
@@ -27,17 +30,20 @@ def pad(text: str, columns: int) -> str:
     return text + " " * max(0, columns - width(text))
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """Return the lines of a table; cells are cleaned and never read as markup."""
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, capitals: bool = True) -> list[str]:
+    """Return the lines of a table; cells are cleaned and never read as markup.
+
+    ``capitals``: headings that are words stand in capitals where there is no terminal.
+    """
     cells = [[cell_text(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         return _rich_table(headers, cells)
-    return plain_table(headers, cells)
+    return plain_table([header.upper() for header in headers] if capitals else headers, cells)
 
 
 def plain_table(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
-    """Return left-aligned columns two spaces apart, headings in capitals."""
-    rows = [[header.upper() for header in headers], *cells]
+    """Return left-aligned columns two spaces apart."""
+    rows = [[clean(header) for header in headers], *cells]
     widths = [max(width(row[index]) for row in rows) for index in range(len(headers))]
     return ["  ".join(pad(cell, columns) for cell, columns in zip(row, widths, strict=True)).rstrip() for row in rows]
 
@@ -49,8 +55,9 @@ def _rich_table(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> list[
     from rich.text import Text
 
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for header in headers:
-        shown.add_column(Text(header), overflow="fold")
+    for index, header in enumerate(headers):
+        # The first columns name the row: they are never broken, however narrow the terminal.
+        shown.add_column(Text(header), overflow="fold", no_wrap=index < NAMING)
     for row in cells:
         shown.add_row(*(Text(cell, style=STAGE_COLOURS.get(cell, "")) for cell in row))
     console = Console(markup=False, highlight=False)
@@ -149,9 +156,22 @@ def nested(value: object, *, indent: int) -> list[str]:
     return lines
 
 
+def _told(value: object) -> bool:
+    return value is not None and value not in ("", [], {})
+
+
+def _shown(value: object) -> object:
+    """Leave out, at any depth, what holds nothing."""
+    if isinstance(value, Mapping):
+        return {name: kept for name, item in value.items() if _told(kept := _shown(item))}
+    if isinstance(value, list | tuple):
+        return [kept for item in value if _told(kept := _shown(item))]
+    return value
+
+
 def sections(document: Mapping[str, object], *, first: Sequence[str] = ()) -> list[str]:
-    """Return a document: single values on top (those of ``first`` leading), then a section for each part."""
-    rest = {name: value for name, value in document.items() if name != "schema"}
+    """Return a document: single values on top (``first`` leading), a section for each part, nothing that is empty."""
+    rest = {name: kept for name, value in document.items() if name != "schema" and _told(kept := _shown(value))}
     ordered = {name: rest[name] for name in (*first, *rest) if name in rest}
     lines = fields({name: value for name, value in ordered.items() if not _nested(value)})
     for name, value in ordered.items():

@@ -72,14 +72,18 @@ def judge(
     where = f"approval {request.id}"
     found = read_statement(statement)
     if found is None or found.get("predicateType") != APPROVAL:
-        return Judgement(approver=None, decision=None, reasons=(_bad(where, "the statement is not one of an approval"),))
+        return Judgement(
+            approver=None, decision=None, reasons=(_bad(where, "the statement is not one of an approval"),)
+        )
     said = found["predicate"]
     newer = _newer(said, where)
     if newer:
         return Judgement(approver=None, decision=None, reasons=(newer,))
     approver = state.approvers.get(str(said.get("approver")))
     if approver is None:
-        stranger = SignatureStranger(f"{where}: {said.get('approver')} is not in the roster", location=where, clause="RP-10")
+        stranger = SignatureStranger(
+            f"{where}: {said.get('approver')} is not in the roster", location=where, clause="RP-10"
+        )
         return Judgement(approver=None, decision=None, reasons=(stranger,))
     reasons = [
         *_roster_reasons(state, request, approver, where),
@@ -109,7 +113,9 @@ def _roster_reasons(state: State, request: Request, approver: Approver, where: s
     reasons: list[RegistryError] = []
     if approver.revoked_seq is not None:
         reasons.append(
-            ApproverUnfit(f"{where}: {approver.email} was revoked on {approver.revoked_at}", location=where, clause="RP-14")
+            ApproverUnfit(
+                f"{where}: {approver.email} was revoked on {approver.revoked_at}", location=where, clause="RP-14"
+            )
         )
     if approver.role not in state.policy.signers(Stage(request.to)):
         reasons.append(
@@ -188,7 +194,9 @@ def _field_reasons(
         )
     if state.hashes.get(ledger["seq"]) != ledger["hash"]:
         reasons.append(
-            ApprovalOutdated(f"{where}: names event {ledger['seq']} with a hash that the chain does not have", location=where)
+            ApprovalOutdated(
+                f"{where}: names event {ledger['seq']} with a hash that the chain does not have", location=where
+            )
         )
     return reasons
 

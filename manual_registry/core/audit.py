@@ -105,9 +105,13 @@ def _stop(audit: Audit, problem: RegistryError, location: str) -> None:
 
 def _check(audit: Audit, event: Event, number: int, previous: Event | None, location: str) -> None:
     if event.seq != number:
-        audit.findings.append(finding(EventMissing(f"{location} says that it is event {event.seq}", location=location, clause="RP-13")))
+        audit.findings.append(
+            finding(EventMissing(f"{location} says that it is event {event.seq}", location=location, clause="RP-13"))
+        )
     if not is_canonical(event):
-        audit.findings.append(finding(EventUnreadable(f"{location} is not in canonical form", location=location, clause="RP-13")))
+        audit.findings.append(
+            finding(EventUnreadable(f"{location} is not in canonical form", location=location, clause="RP-13"))
+        )
     if previous is not None and event.prev != previous.hash:
         before = f"ledger/{file_name(previous.seq)}"
         broken = ChainBroken(
@@ -117,12 +121,12 @@ def _check(audit: Audit, event: Event, number: int, previous: Event | None, loca
         )
         audit.findings.append(finding(broken))
     if number == 1 and event.prev is not None:
-        audit.findings.append(finding(ChainBroken("the first event has something before it", location=location, clause="RP-13")))
+        audit.findings.append(
+            finding(ChainBroken("the first event has something before it", location=location, clause="RP-13"))
+        )
 
 
-def _decide(
-    audit: Audit, event: Event, location: str, judge: Callable[[State, Event], list[RegistryError]]
-) -> None:
+def _decide(audit: Audit, event: Event, location: str, judge: Callable[[State, Event], list[RegistryError]]) -> None:
     if not audit.whole:
         return
     state = audit.state
@@ -134,11 +138,15 @@ def _decide(
         if isinstance(reason, FormatTooNew):
             _stop(audit, reason, location)
             return
-        illegal = EventIllegal(f"{location}: {event.type} was not allowed there: {reason.message} ({reason.code})", clause=reason.clause)
+        illegal = EventIllegal(
+            f"{location}: {event.type} was not allowed there: {reason.message} ({reason.code})", clause=reason.clause
+        )
         own = reason if reason.code.startswith("MR-S") else illegal
         audit.findings.append(finding(own, location=location))
     if state.head_at and event.at < state.head_at:
-        back = ClockBackwards(f"{location} is dated {event.at}, before the event that it follows ({state.head_at})", clause="RP-19")
+        back = ClockBackwards(
+            f"{location} is dated {event.at}, before the event that it follows ({state.head_at})", clause="RP-19"
+        )
         audit.findings.append(finding(back, severity=Severity.WARNING, location=location))
     try:
         state.apply(event)
@@ -151,7 +159,11 @@ def check_head(audit: Audit, *, seq: int, hash: str, source: str, severity: Seve
     """Take step 4 for one head that ``source`` names: it must be in the chain."""
     if audit.state.hashes.get(seq) == hash or not audit.whole:
         return
-    cut = f"the ledger ends at event {audit.state.head_seq}" if seq > audit.state.head_seq else "the ledger has another event there"
+    cut = (
+        f"the ledger ends at event {audit.state.head_seq}"
+        if seq > audit.state.head_seq
+        else "the ledger has another event there"
+    )
     unknown = HeadUnknown(
         f"{source} names event {seq} with {hash[:23]}…, but {cut}: events were removed or written anew",
         location=f"ledger/{file_name(seq)}",
@@ -168,7 +180,8 @@ def check_deadlines(audit: Audit, now: datetime) -> None:
         due = parse_time(request.at) + timedelta(hours=approvals.RATIFY_HOURS)
         ref = f"{request.model}@{request.version}"
         wanted = ApprovalWanted(
-            f"{ref}: the rollback of event {request.ratifies} was not ratified" + (f" (due {due:%Y-%m-%d %H:%M} UTC)" if now <= due else " in time"),
+            f"{ref}: the rollback of event {request.ratifies} was not ratified"
+            + (f" (due {due:%Y-%m-%d %H:%M} UTC)" if now <= due else " in time"),
             clause="RP-10",
         )
         late = Severity.ERROR if now > due else Severity.WARNING
@@ -197,7 +210,9 @@ def parse_anchor(text: str) -> tuple[str | None, int, str]:
             registry = word.partition("=")[2] or words[index + 1]
         if word.startswith("sha256:") and len(word) == 71 and index and words[index - 1].removeprefix("seq=").isdigit():
             return registry, int(words[index - 1].removeprefix("seq=")), word
-    raise BadAnchor(f"{text.strip()[:120]!r} is no anchor; write SEQ:sha256:HEX or name a file with a line of `mreg anchor`")
+    raise BadAnchor(
+        f"{text.strip()[:120]!r} is no anchor; write SEQ:sha256:HEX or name a file with a line of `mreg anchor`"
+    )
 
 
 def unknown_approval(name: str) -> ApprovalUnknown:

@@ -63,7 +63,9 @@ def version_row(state: State, record: VersionState) -> dict[str, Any]:
         "registered_at": record.registered_at,
         "registered_by": record.actor,
         "retention_until": retention_until(state.placed_on_market, state.policy.retention_years),
-        "aliases": sorted(name for name, version in (model.aliases if model else {}).items() if version == record.version),
+        "aliases": sorted(
+            name for name, version in (model.aliases if model else {}).items() if version == record.version
+        ),
         "tags": dict(record.tags),
         "size": record.data["artefact"]["size"],
         "move_pending": record.move_pending,
@@ -96,8 +98,15 @@ def version_document(state: State, record: VersionState, now: datetime) -> dict[
             for one in record.deployments
         ],
         "stages": [
-            {"stage": step.stage, "at": step.at, "actor": step.actor, "reason": step.reason, "approval": step.approval,
-             "pipeline": step.pipeline, "event": step.seq}
+            {
+                "stage": step.stage,
+                "at": step.at,
+                "actor": step.actor,
+                "reason": step.reason,
+                "approval": step.approval,
+                "pipeline": step.pipeline,
+                "event": step.seq,
+            }
             for step in record.steps
         ],
         "ci": data["ci"],
@@ -214,8 +223,18 @@ def _attached(data: Any) -> str:
 
 #: Fields that `compare` shows, in order.
 COMPARED = (
-    "stage", "blake3", "sha256", "size", "training_data", "code_commit", "training_date", "pipeline_run", "owner",
-    "approver", "approval_date", "deployment_date",
+    "stage",
+    "blake3",
+    "sha256",
+    "size",
+    "training_data",
+    "code_commit",
+    "training_date",
+    "pipeline_run",
+    "owner",
+    "approver",
+    "approval_date",
+    "deployment_date",
 )
 
 

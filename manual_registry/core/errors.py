@@ -70,7 +70,11 @@ class Refused(RegistryError):
         ordered = tuple(sorted(flat, key=lambda cause: STATUS_ORDER.index(cause.status)))
         first = ordered[0]
         super().__init__(
-            message or first.message, clause=first.clause, hint=first.hint, location=first.location, details=first.details
+            message or first.message,
+            clause=first.clause,
+            hint=first.hint,
+            location=first.location,
+            details=first.details,
         )
         self._reasons = ordered
 

@@ -176,13 +176,14 @@ def check_known(event: Event) -> None:
 def check_shape(event: Event) -> None:
     """Raise :class:`EventUnreadable` unless every member is there with its kind of value (and nothing newer)."""
     check_known(event)
-    for part, found, shape in zip(
-        ("subject", "data"), (event.subject, event.data), SHAPES[event.type], strict=True
-    ):
+    for part, found, shape in zip(("subject", "data"), (event.subject, event.data), SHAPES[event.type], strict=True):
         for member, kinds in shape.items():
             if member not in found or type(found[member]) not in kinds:
                 if event.type == CREATED and member == "recovery_key" and found.get(member) is not None:
-                    raise FormatTooNew("this registry has a recovery key, which this tool does not know yet", location="ledger/000000000001.json")
+                    raise FormatTooNew(
+                        "this registry has a recovery key, which this tool does not know yet",
+                        location="ledger/000000000001.json",
+                    )
                 raise EventUnreadable(
                     f"event {event.seq} ({event.type}): {part}.{member} is missing or of the wrong kind",
                     location=f"ledger/{event.seq:012d}.json",

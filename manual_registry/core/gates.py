@@ -185,9 +185,7 @@ def _told(metric: GateMetric) -> str:
 
 def _absent(report: GateReport, thresholds: Mapping[str, Threshold]) -> list[str]:
     prefix = f"{report.gate}."
-    measured = {prefix + metric.name for metric in report.metrics} | {
-        metric.name for metric in report.metrics
-    }
+    measured = {prefix + metric.name for metric in report.metrics} | {metric.name for metric in report.metrics}
     missing = sorted(key for key in thresholds if key.startswith(prefix) and key not in measured)
     return [f"{key}: the policy asks for this metric, the report does not have it" for key in missing]
 

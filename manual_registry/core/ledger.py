@@ -13,11 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from manual_registry.core.canonical import dump, parse
+from manual_registry.core.canonical import dump, parse, whole_number
 from manual_registry.core.errors import ChainBroken, EventMissing, EventUnreadable, FormatTooNew, Json
 
 FORMAT = 1
 _MEMBERS = frozenset({"format", "seq", "prev", "at", "actor", "type", "subject", "data"})
+_DECODER = json.JSONDecoder(parse_int=whole_number)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +78,7 @@ def seal(draft: Draft, *, seq: int, prev: str | None, at: str, actor: str) -> Ev
 def parse_event(raw: bytes, *, location: str) -> Event:
     """Read one event file; raises :class:`EventUnreadable` or :class:`FormatTooNew`, located at the file."""
     try:
-        document = json.loads(raw)
+        document = _DECODER.decode(raw.decode("utf-8"))
     except (ValueError, RecursionError):
         raise EventUnreadable(f"{location} is not JSON", location=location) from None
     if not isinstance(document, dict):
@@ -85,7 +86,9 @@ def parse_event(raw: bytes, *, location: str) -> Event:
     version = document.get("format")
     if isinstance(version, int) and version > FORMAT:
         raise FormatTooNew(
-            f"{location} has format {version}; this tool knows {FORMAT}", location=location, hint="pip install -U manual-registry"
+            f"{location} has format {version}; this tool knows {FORMAT}",
+            location=location,
+            hint="pip install -U manual-registry",
         )
     if document.keys() != _MEMBERS or not _well_typed(document):
         raise EventUnreadable(f"{location} does not have the form of an event", location=location)
@@ -105,6 +108,7 @@ def parse_event(raw: bytes, *, location: str) -> Event:
 def _well_typed(document: dict[str, Any]) -> bool:
     return (
         type(document["format"]) is int
+        and document["format"] == FORMAT
         and type(document["seq"]) is int
         and (document["prev"] is None or type(document["prev"]) is str)
         and type(document["at"]) is str
@@ -141,7 +145,9 @@ def chain(files: Iterable[tuple[str, bytes]]) -> Iterator[Event]:
     for seq, (name, raw) in enumerate(files, start=1):
         location = f"ledger/{name}"
         if name != file_name(seq):
-            raise EventMissing(f"event {seq} is missing: {name} stands in its place", location=f"ledger/{file_name(seq)}")
+            raise EventMissing(
+                f"event {seq} is missing: {name} stands in its place", location=f"ledger/{file_name(seq)}"
+            )
         event = parse_event(raw, location=location)
         check_link(event, seq=seq, prev=prev, location=location)
         prev = event.hash

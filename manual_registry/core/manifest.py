@@ -40,7 +40,10 @@ _LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileEntry:
-    """One file: ``path`` relative and POSIX, ``size`` in bytes, hashes lower-case hex (None: not computed)."""
+    """One file.
+
+    ``path`` relative and POSIX, ``size`` in bytes, hashes lower-case hex (None: not computed).
+    """
 
     path: str
     size: int
@@ -191,6 +194,8 @@ def _collision(path: str, other: str) -> PathCollision:
 
 def printable(path: str) -> str:
     """Return ``path`` with undecodable bytes and control characters escaped, fit for a message or JSON."""
+    if path.isprintable():
+        return path
     shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in shown)
 

@@ -32,7 +32,9 @@ GATE_FLOOR: Final[Mapping[Risk, Mapping[Stage, tuple[str, ...]]]] = {
     Risk.MINIMAL: {Stage.STAGING: (), Stage.PRODUCTION: ()},
 }
 LONGEST_APPROVAL: Final = 48
-_MEMBERS: Final = frozenset({"approval_hours", "retention_years", "registration", "staging", "production", "thresholds"})
+_MEMBERS: Final = frozenset(
+    {"approval_hours", "retention_years", "registration", "staging", "production", "thresholds"}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +87,9 @@ class Policy:
 
     def needs_reason(self, before: Stage, to: Stage) -> bool:
         """Tell whether the step needs a reason in words."""
-        return to is Stage.EXPERIMENTAL or (to is Stage.STAGING and before is Stage.EXPERIMENTAL and self.risk is Risk.LIMITED)
+        return to is Stage.EXPERIMENTAL or (
+            to is Stage.STAGING and before is Stage.EXPERIMENTAL and self.risk is Risk.LIMITED
+        )
 
 
 def policy_sha256(document: Mapping[str, Json]) -> str:
@@ -182,7 +186,12 @@ def _thresholds(found: Any, problems: list[str]) -> dict[str, Threshold]:
         table = value if isinstance(value, Mapping) else {"threshold": value}
         number, direction = table.get("threshold"), table.get("direction", "higher")
         finite = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
-        if number is None or not finite or direction not in ("higher", "lower") or table.keys() - {"threshold", "direction"}:
+        if (
+            number is None
+            or not finite
+            or direction not in ("higher", "lower")
+            or table.keys() - {"threshold", "direction"}
+        ):
             problems.append(f'policy.thresholds.{name}: write 0.8, or {{threshold = 0.1, direction = "lower"}}')
             continue
         result[name] = Threshold(value=float(number), direction=Direction(direction))

@@ -130,9 +130,7 @@ def _lakefs(text: str, rest: str, where: str) -> DataReference:
     commit = match["commit"].lower()
     if not _SHA256.fullmatch(commit):
         why = "name the 64 hex characters of the lakeFS commit; branches and tags move"
-        raise _bad(
-            text, why, where, hint=f"lakectl show commit lakefs://{match['repository']}/{match['commit']}"
-        )
+        raise _bad(text, why, where, hint=f"lakectl show commit lakefs://{match['repository']}/{match['commit']}")
     path = match["path"]
     canonical = f"lakefs://{match['repository']}/{commit}/{path}"
     return DataReference(
@@ -146,12 +144,8 @@ def _delta(text: str, rest: str, where: str) -> DataReference:
         raise _bad(text, "write delta:<path>@v<n>, n being the table version", where)
     path, version = match["path"], int(match["version"])
     if without_credentials(path) != path:
-        raise _bad(
-            text, "a user name, password or query in the address; references are kept for ten years", where
-        )
-    return DataReference(
-        kind=ReferenceKind.DELTA, text=f"delta:{path}@v{version}", path=path, table_version=version
-    )
+        raise _bad(text, "a user name, password or query in the address; references are kept for ten years", where)
+    return DataReference(kind=ReferenceKind.DELTA, text=f"delta:{path}@v{version}", path=path, table_version=version)
 
 
 def _sha256(text: str, rest: str, where: str) -> DataReference:

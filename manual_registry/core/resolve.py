@@ -64,7 +64,9 @@ class StateLookup:
 
     def versions_in(self, model: str, stage: str) -> list[Name]:
         found = self._state.models.get(model)
-        return [(model, one) for one in (found.versions if found else ()) if self._state.versions[model, one].stage == stage]
+        return [
+            (model, one) for one in (found.versions if found else ()) if self._state.versions[model, one].stage == stage
+        ]
 
     def alias(self, model: str, name: str) -> list[Name]:
         found = self._state.models.get(model)
@@ -97,10 +99,16 @@ def resolve(lookup: Lookup, ref: str) -> Name:
     """
     if "+code." in ref:
         parts = parse_composite(ref)
-        return one(lookup.with_composite(ref), ref, VersionUnknown(f"no version has the identifier {ref}", hint=f"mreg search model={parts.model}"))
+        return one(
+            lookup.with_composite(ref),
+            ref,
+            VersionUnknown(f"no version has the identifier {ref}", hint=f"mreg search model={parts.model}"),
+        )
     if ref.lower().startswith(("blake3:", "sha256:")):
         digest = digest_prefix(ref)
-        return one(lookup.with_digest(digest), ref, ContentUnknown(f"no version has the content {digest}", hint="mreg list"))
+        return one(
+            lookup.with_digest(digest), ref, ContentUnknown(f"no version has the content {digest}", hint="mreg list")
+        )
     model, _, word = ref.partition("@")
     return in_model(lookup, model, word)
 
@@ -115,12 +123,20 @@ def in_model(lookup: Lookup, model: str, word: str) -> Name:
         return named[0]
     stage = "experimental" if word.lower() == "none" else word.lower()
     if stage in {known.value for known in Stage}:
-        missing: VersionUnknown | NothingInProduction = VersionUnknown(f"{model} has no version in {stage}", location=ref)
+        missing: VersionUnknown | NothingInProduction = VersionUnknown(
+            f"{model} has no version in {stage}", location=ref
+        )
         if stage == Stage.PRODUCTION.value:
-            missing = NothingInProduction(f"{model} has no version in production", location=ref, hint=f"mreg search model={model}")
+            missing = NothingInProduction(
+                f"{model} has no version in production", location=ref, hint=f"mreg search model={model}"
+            )
         return one(lookup.versions_in(model, stage), ref, missing)
     found = lookup.alias(model, word) or (lookup.latest(model) if word == "latest" else [])
-    return one(found, ref, VersionUnknown(f"{model} has no version or alias {word!r}", location=ref, hint=f"mreg search model={model}"))
+    return one(
+        found,
+        ref,
+        VersionUnknown(f"{model} has no version or alias {word!r}", location=ref, hint=f"mreg search model={model}"),
+    )
 
 
 def one(found: list[Name], ref: str, missing: VersionUnknown | NothingInProduction | ContentUnknown) -> Name:

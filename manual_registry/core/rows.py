@@ -25,26 +25,26 @@ HISTORY_ROWS = 1000
 _E = ColumnKind.EDITABLE
 
 MODELS: tuple[Column, ...] = (
-    Column(header="Model", width=18),
+    Column(header="Model", width=16, wrap=True),
     Column(header="Version", width=9),
-    Column(header="Storage location", width=26, link=True, outline=True),
-    Column(header="Content hash", width=15),
-    Column(header="Training data version", width=24, wrap=True),
-    Column(header="Code commit", width=14),
-    Column(header="Training date", width=12),
-    Column(header="Evaluation metrics", width=26, wrap=True),
-    Column(header="Stage", kind=_E, width=13, choices=tuple(Stage)),
-    Column(header="Approver", width=22),
-    Column(header="Approval date", width=12),
-    Column(header="Deployment date", width=12),
+    Column(header="Storage location", width=25, link=True),
+    Column(header="Content hash", width=13),
+    Column(header="Training data version", width=20, wrap=True),
+    Column(header="Code commit", width=13),
+    Column(header="Training date", width=10),
+    Column(header="Evaluation metrics", width=22, wrap=True),
+    Column(header="Stage", kind=_E, width=12, choices=tuple(Stage)),
+    Column(header="Approver", width=18, wrap=True),
+    Column(header="Approval date", width=10),
+    Column(header="Deployment date", width=11),
     Column(header="SHA-256", width=66, outline=True),
-    Column(header="Validation gates", width=22, wrap=True),
+    Column(header="Validation gates", width=18, wrap=True),
     Column(header="Pipeline run", width=14, outline=True),
     Column(header="Composite version", width=60, outline=True),
     Column(header="Retention until", width=12, outline=True),
-    Column(header="Owner", kind=_E, width=16),
-    Column(header="Notes", kind=_E, width=26, wrap=True),
-    Column(header="Check", width=24, wrap=True),
+    Column(header="Owner", kind=_E, width=13),
+    Column(header="Notes", kind=_E, width=20, wrap=True),
+    Column(header="Check", width=20, wrap=True),
     Column(header="Row id", hidden=True),
 )
 
@@ -104,9 +104,9 @@ def metrics_text(metrics: Mapping[str, object]) -> str:
 
 
 def gates_text(record: VersionState) -> str:
-    """Spell the latest report of each gate: ``performance passed; fairness failed``."""
+    """Spell the latest report of each gate, one a line: ``performance passed``."""
     latest = {gate["gate"]: gate["passed"] for gate in record.gates}
-    return "; ".join(f"{name} {'passed' if passed else 'FAILED'}" for name, passed in latest.items())
+    return "\n".join(f"{name} {'passed' if passed else 'FAILED'}" for name, passed in latest.items())
 
 
 def _day(text: str | None) -> str | None:
@@ -130,7 +130,7 @@ def _models_row(state: State, record: VersionState, link_prefix: str) -> Row:
         "Training data version": _or_none("\n".join(item["reference"] for item in record.data["training_data"])),
         "Code commit": code["commit"][:12] if code else None,
         "Training date": _day(record.value("training_date")),
-        "Evaluation metrics": _or_none(metrics_text(decode(record.value("metrics") or {}))),
+        "Evaluation metrics": _or_none(metrics_text(decode(record.value("metrics") or {})).replace("; ", "\n")),
         "Stage": record.stage,
         "Approver": approver,
         "Approval date": _day(approved_at),
@@ -148,7 +148,9 @@ def _models_row(state: State, record: VersionState, link_prefix: str) -> Row:
     links = {"Storage location": f"{link_prefix}{storage_location(record)}/"}
     if record.card is not None and record.card.get("path"):
         links["Version"] = f"{link_prefix}{_evidence_base(record)}/{record.card['path']}"
-    return Row(row_id=record.ref, cells=cells, links=links, look="problem" if problem and "!" in problem else record.stage)
+    return Row(
+        row_id=record.ref, cells=cells, links=links, look="problem" if problem and "!" in problem else record.stage
+    )
 
 
 def _evidence_base(record: VersionState) -> str:
@@ -162,9 +164,16 @@ def _problem(state: State, record: VersionState) -> str | None:
         for name in record.requests
         if state.requests[name].status == "requested" and state.requests[name].ratifies is None
     ]
-    ratify = [f"! {name} must ratify the rollback" for name in record.requests
-              if state.requests[name].status == "requested" and state.requests[name].ratifies is not None]
-    failed = [f"! {gate['gate']} gate failed" for gate in {gate["gate"]: gate for gate in record.gates}.values() if not gate["passed"]]
+    ratify = [
+        f"! {name} must ratify the rollback"
+        for name in record.requests
+        if state.requests[name].status == "requested" and state.requests[name].ratifies is not None
+    ]
+    failed = [
+        f"! {gate['gate']} gate failed"
+        for gate in {gate["gate"]: gate for gate in record.gates}.values()
+        if not gate["passed"]
+    ]
     moving = ["move to the archive is pending"] if record.move_pending else []
     return _or_none("; ".join([*ratify, *failed, *waiting, *moving]))
 
@@ -279,8 +288,15 @@ def build_view(state: State, events: Sequence[Event], *, link_prefix: str = "") 
                 columns=_approvals_columns(emails),
                 rows=tuple(_approval_row(state, request) for request in requests),
             ),
-            Sheet(name="Approvers", title=f"{state.system} - approvers and pipelines", columns=APPROVERS, rows=tuple(_approver_rows(state))),
-            Sheet(name="History", title=f"{state.system} - history", columns=HISTORY, rows=tuple(_history_rows(events))),
+            Sheet(
+                name="Approvers",
+                title=f"{state.system} - approvers and pipelines",
+                columns=APPROVERS,
+                rows=tuple(_approver_rows(state)),
+            ),
+            Sheet(
+                name="History", title=f"{state.system} - history", columns=HISTORY, rows=tuple(_history_rows(events))
+            ),
         ),
         read_me=_read_me(state),
     )

@@ -42,7 +42,11 @@ def parse_expression(text: str) -> tuple[Term, ...]:
     except ValueError as problem:
         raise BadExpression(f"{text!r}: {problem}; quote values with blanks", location="EXPR") from None
     if not words:
-        raise BadExpression("the expression is empty; write words and field=value", location="EXPR", hint='mreg search "stage=production"')
+        raise BadExpression(
+            "the expression is empty; write words and field=value",
+            location="EXPR",
+            hint='mreg search "stage=production"',
+        )
     return tuple(_term(word) for word in words)
 
 
@@ -72,7 +76,8 @@ def check_fields(terms: tuple[Term, ...], known: set[str]) -> None:
         if term.field is None or term.field in known or term.field.split(".")[0] in ("metrics", "params", "tag"):
             continue
         raise BadExpression(
-            f"{term.field!r} is no field; there are {', '.join(sorted(known))}, metrics.*, params.*, tag.*", location="EXPR"
+            f"{term.field!r} is no field; there are {', '.join(sorted(known))}, metrics.*, params.*, tag.*",
+            location="EXPR",
         )
 
 

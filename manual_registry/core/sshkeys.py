@@ -163,9 +163,7 @@ def _comment(rest: list[str], where: str) -> str:
 
 _P25519: Final = 2**255 - 19
 _D25519: Final = -121665 * pow(121666, -1, _P25519) % _P25519
-_Y8: Final = int.from_bytes(
-    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
-)
+_Y8: Final = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
 #: y of the eight points of small order (1, -1, 0, two of order eight): with such a key everybody can sign.
 _SMALL_ORDER: Final = frozenset({0, 1, _P25519 - 1, _Y8, _P25519 - _Y8})
 
@@ -210,13 +208,9 @@ def _ed25519_problem(raw: bytes) -> str | None:
 def _check_rsa(exponent: int, modulus: int, where: str) -> None:
     bits = modulus.bit_length()
     if bits < RSA_MIN_BITS:
-        raise BadKey(
-            f"{where}: an RSA key of {bits} bits; at least {RSA_MIN_BITS}", location=where, hint=_NEW_KEY
-        )
+        raise BadKey(f"{where}: an RSA key of {bits} bits; at least {RSA_MIN_BITS}", location=where, hint=_NEW_KEY)
     if bits > _RSA_MAX_BITS:
-        raise BadKey(
-            f"{where}: an RSA key of {bits} bits; at most {_RSA_MAX_BITS}", location=where, hint=_NEW_KEY
-        )
+        raise BadKey(f"{where}: an RSA key of {bits} bits; at most {_RSA_MAX_BITS}", location=where, hint=_NEW_KEY)
     if exponent < 3 or exponent % 2 == 0 or exponent.bit_length() > 64 or modulus % 2 == 0:
         raise BadKey(f"{where}: no RSA key (exponent or modulus cannot be)", location=where)
 
@@ -227,9 +221,7 @@ def _check_point(kind: str, curve: str, point: bytes, where: str) -> None:
     prime, b = _CURVES[curve]
     size = (prime.bit_length() + 7) // 8
     if len(point) != 2 * size + 1 or point[0] != 4:
-        raise BadKey(
-            f"{where}: a {curve} key is one uncompressed point of {2 * size + 1} bytes", location=where
-        )
+        raise BadKey(f"{where}: a {curve} key is one uncompressed point of {2 * size + 1} bytes", location=where)
     x, y = int.from_bytes(point[1 : size + 1], "big"), int.from_bytes(point[size + 1 :], "big")
     if x >= prime or y >= prime or (y * y - (x * x * x - 3 * x + b)) % prime:
         raise BadKey(f"{where}: no {curve} key (not a point of the curve)", location=where)

@@ -108,9 +108,7 @@ def parse(armour: str) -> SshSignature:
     wire.end()
     algorithm, signature = _algorithm(inner, key), inner.string("signature bytes")
     inner.end()
-    return SshSignature(
-        key=key, namespace=namespace, hash_name=hash_name, algorithm=algorithm, signature=signature
-    )
+    return SshSignature(key=key, namespace=namespace, hash_name=hash_name, algorithm=algorithm, signature=signature)
 
 
 def normalise(data: bytes) -> str:
@@ -134,9 +132,7 @@ def signed_blob(message: bytes, *, namespace: str, hash_name: str = "sha512") ->
     return _MAGIC + pack(namespace.encode("ascii"), b"", hash_name.encode("ascii"), digest)
 
 
-def armour(
-    key: PublicKey, *, namespace: str, algorithm: str, signature: bytes, hash_name: str = "sha512"
-) -> str:
+def armour(key: PublicKey, *, namespace: str, algorithm: str, signature: bytes, hash_name: str = "sha512") -> str:
     """Return the armoured SSHSIG, in ssh-keygen's spelling, of a ``signature`` over :func:`signed_blob`."""
     inner = pack(algorithm.encode("ascii"), signature)
     blob = _MAGIC + (1).to_bytes(4, "big")

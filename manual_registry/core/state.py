@@ -247,7 +247,7 @@ class State:
         self.hashes[event.seq] = event.hash
         try:
             _APPLY[event.type](self, event)
-        except (KeyError, TypeError, AttributeError, ValueError, BadConfig) as problem:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError, BadConfig) as problem:
             raise EventUnreadable(
                 f"event {event.seq} ({event.type}) does not hold together: {problem}",
                 location=f"ledger/{event.seq:012d}.json",
@@ -399,7 +399,9 @@ class State:
         rests = event.data["approval"]
         self._enter(record, event, Stage.PRODUCTION.value, approval=rests["id"] if rests else None)
         record.bag = None
-        self._open(event, record, kind="stage", before=Stage.ARCHIVED.value, to=Stage.PRODUCTION.value, ratifies=event.seq)
+        self._open(
+            event, record, kind="stage", before=Stage.ARCHIVED.value, to=Stage.PRODUCTION.value, ratifies=event.seq
+        )
 
     def _archived(self, event: Event) -> None:
         record = self._touch(event)

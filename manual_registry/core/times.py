@@ -7,13 +7,14 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from manual_registry.core.errors import BadTime
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+#: RFC 3339; seconds and offset may be left out. Other spellings of ISO 8601 (20261124, 2026-W47) are easily misread.
+_TIME = re.compile(_DATE.pattern + r"[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})?")
 
 
 def stamp(moment: datetime) -> str:
     """Return ``moment`` (aware) as ``2026-11-24T08:00:00.000Z``."""
-    utc = moment.astimezone(UTC)
-    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str, *, where: str = "time") -> datetime:
@@ -21,7 +22,9 @@ def parse_time(text: str, *, where: str = "time") -> datetime:
     try:
         if _DATE.fullmatch(text):
             return datetime.combine(date.fromisoformat(text), time(0), tzinfo=UTC)
-        moment = datetime.fromisoformat(text)
+        if not _TIME.fullmatch(text.upper()):
+            raise ValueError
+        moment = datetime.fromisoformat(text.upper())
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise BadTime(
@@ -35,8 +38,11 @@ def is_date(text: str) -> bool:
 
 
 def day_after(moment: datetime) -> datetime:
-    """Return the same time on the next day."""
-    return moment + timedelta(days=1)
+    """Return the same time on the next day (the last instant there is, at the end of the year 9999)."""
+    try:
+        return moment + timedelta(days=1)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def normal_stamp(text: str, *, where: str = "time") -> str:

@@ -26,8 +26,13 @@ STEPS: dict[str, frozenset[tuple[Stage, Stage]]] = {
 }
 
 
-def check(command: str, before: Stage, after: Stage, *, ref: str) -> list[RegistryError]:
-    """Return nothing when ``command`` may take the step, else the one refusal with the command that would help."""
+def check(
+    command: str, before: Stage, after: Stage, *, ref: str, was_production: bool = True
+) -> list[RegistryError]:
+    """Return nothing when ``command`` may take the step, else the one refusal with the command that would help.
+
+    ``was_production`` False: a rollback to this version would be refused as well, so it is not what helps.
+    """
     if (before, after) in STEPS[command]:
         return []
     helps = next((name for name, steps in STEPS.items() if name != command and (before, after) in steps), None)
@@ -35,7 +40,7 @@ def check(command: str, before: Stage, after: Stage, *, ref: str) -> list[Regist
         TransitionForbidden(
             f"{ref}: {before} to {after} is not a step of {command}",
             clause="RP-9",
-            hint=_hint(helps, before, after, ref),
+            hint=_hint(helps if was_production or helps != "rollback" else "unarchive", before, after, ref),
         )
     ]
 
@@ -44,6 +49,8 @@ def _hint(helps: str | None, before: Stage, after: Stage, ref: str) -> str:
     if helps == "rollback":
         model, _, version = ref.partition("@")
         return f"mreg rollback {model} --to {version} --reason TEXT --pipeline NAME --pipeline-key FILE"
+    if helps == "promote":
+        return f"mreg promote {ref} --to {after}"
     if helps is not None:
         return f"mreg {helps} {ref} --reason TEXT"
     if before is Stage.EXPERIMENTAL and after is Stage.PRODUCTION:

@@ -96,7 +96,9 @@ def version_name(text: str) -> Version:
             location="version",
         )
     if text.lower() in RESERVED_VERSIONS:
-        raise ReservedVersion(f"version {text!r}: the word means something else here; choose another", location="version")
+        raise ReservedVersion(
+            f"version {text!r}: the word means something else here; choose another", location="version"
+        )
     return Version(text)
 
 
@@ -105,7 +107,8 @@ def label(text: str, *, where: str) -> str:
     if _LABEL.fullmatch(text):
         return text
     raise BadName(
-        f"{where} {text!r}: letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 100", location=where
+        f"{where} {text!r}: letters, digits, '.', '_' and '-', beginning with a letter or digit, at most 100",
+        location=where,
     )
 
 

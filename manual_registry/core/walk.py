@@ -68,7 +68,13 @@ def walk(state: State, record: VersionState, seen: Seen, *, warnings: tuple[str,
         _pipeline(state, record),
         _file(record, seen, "configuration", record.data["config"], needed=False),
         _file(record, seen, "prompt", record.data["prompt"], needed=False),
-        _file(record, seen, "environment", record.environment, needed=_reached_production(record) and state.risk is Risk.HIGH),
+        _file(
+            record,
+            seen,
+            "environment",
+            record.environment,
+            needed=_reached_production(record) and state.risk is Risk.HIGH,
+        ),
         _evaluation(state, record),
         _gates(state, record, seen),
         _approval(state, record),
@@ -115,7 +121,8 @@ def _approval_needed(state: State, record: VersionState) -> bool:
 def _deployment(record: VersionState, seen: Seen) -> TraceLink:
     detail: dict[str, Json] = {
         "deployments": [
-            {"environment": one.environment, "at": one.at, "ended_at": one.ended_at, "path": one.path} for one in record.deployments
+            {"environment": one.environment, "at": one.at, "ended_at": one.ended_at, "path": one.path}
+            for one in record.deployments
         ]
     }
     opened = record.open_deployments()
@@ -129,11 +136,21 @@ def _deployment(record: VersionState, seen: Seen) -> TraceLink:
         )
     if not opened:
         last = record.deployments[-1]
-        return TraceLink(kind="deployment", status=KNOWN, summary=f"was in {last.environment} from {last.at} to {last.ended_at}", detail=detail)
+        return TraceLink(
+            kind="deployment",
+            status=KNOWN,
+            summary=f"was in {last.environment} from {last.at} to {last.ended_at}",
+            detail=detail,
+        )
     where = ", ".join(f"{one.environment} since {one.at}" for one in opened)
     if seen.deployment is not None:
         detail |= dict(seen.deployment.detail)
-        return TraceLink(kind="deployment", status=seen.deployment.status, summary=f"{where}; {seen.deployment.message}", detail=detail)
+        return TraceLink(
+            kind="deployment",
+            status=seen.deployment.status,
+            summary=f"{where}; {seen.deployment.message}",
+            detail=detail,
+        )
     return TraceLink(kind="deployment", status=KNOWN, summary=where, detail=detail)
 
 
@@ -155,7 +172,10 @@ def _code(record: VersionState, seen: Seen) -> TraceLink:
     look = seen.code or Look(status=KNOWN, message="the repository was not looked at")
     dirty = ", from a work tree with uncommitted changes" if code.get("dirty") else ""
     return TraceLink(
-        kind="code", status=look.status, summary=f"commit {code['commit'][:12]}{dirty}: {look.message}", detail={**decode(code), **look.detail}
+        kind="code",
+        status=look.status,
+        summary=f"commit {code['commit'][:12]}{dirty}: {look.message}",
+        detail={**decode(code), **look.detail},
     )
 
 
@@ -176,7 +196,9 @@ def _data(record: VersionState, seen: Seen) -> TraceLink:
 def _pipeline(state: State, record: VersionState) -> TraceLink:
     run = record.value("pipeline_run")
     if run:
-        return TraceLink(kind="pipeline", status=KNOWN, summary=f"run {run}", detail={"run": run, "ci": record.data["ci"]})
+        return TraceLink(
+            kind="pipeline", status=KNOWN, summary=f"run {run}", detail={"run": run, "ci": record.data["ci"]}
+        )
     owed = "pipeline_run" in state.policy.required
     return TraceLink(kind="pipeline", status=GONE if owed else NONE, summary="no pipeline run was recorded")
 
@@ -203,15 +225,17 @@ def _gates(state: State, record: VersionState, seen: Seen) -> TraceLink:
     missing = [name for name in needed if name not in latest]
     if not latest or missing:
         status = GONE if missing else NONE
-        return TraceLink(kind="gates", status=status, summary=f"no report of {', '.join(missing)}" if missing else "no gate report")
+        return TraceLink(
+            kind="gates", status=status, summary=f"no report of {', '.join(missing)}" if missing else "no gate report"
+        )
     failed = [text for gate in latest.values() for text in shortfalls(report_from(gate), state.policy.thresholds)]
-    looks = [
-        seen.evidence.get(gate["path"], Look(status=KNOWN, message="not looked at")) for gate in record.gates
-    ]
+    looks = [seen.evidence.get(gate["path"], Look(status=KNOWN, message="not looked at")) for gate in record.gates]
     broken = [look.message for look in looks if look.status is BAD]
     status = BAD if broken or (failed and needed) else worst(looks)
     told = "; ".join(broken + failed) or ", ".join(f"{name} passed{_interval(gate)}" for name, gate in latest.items())
-    return TraceLink(kind="gates", status=status, summary=told, detail={"gates": [decode(gate) for gate in record.gates]})
+    return TraceLink(
+        kind="gates", status=status, summary=told, detail={"gates": [decode(gate) for gate in record.gates]}
+    )
 
 
 def _interval(gate: Mapping[str, Any]) -> str:
@@ -221,7 +245,11 @@ def _interval(gate: Mapping[str, Any]) -> str:
     sign = "<=" if metric["direction"] == "lower" else ">="
     bound = metric.get("upper" if metric["direction"] == "lower" else "lower")
     told = f"{metric['name']} {number_text(metric['value'])}"
-    told += f", {'at most' if metric['direction'] == 'lower' else 'at least'} {number_text(bound)}" if bound is not None else ""
+    told += (
+        f", {'at most' if metric['direction'] == 'lower' else 'at least'} {number_text(bound)}"
+        if bound is not None
+        else ""
+    )
     return f" ({told}, asked {sign} {number_text(metric['threshold'])})"
 
 
@@ -292,7 +320,9 @@ def _minute(text: str) -> str:
 def _paragraph(state: State, record: VersionState, links: tuple[TraceLink, ...], seen: Seen) -> str:
     by_kind = {link.kind: link for link in links}
     step = record.steps[-1]
-    sentences = [f"{record.model} {record.version} ({state.system}, {state.risk} risk) has been in {record.stage} since {_minute(step.at)}"]
+    sentences = [
+        f"{record.model} {record.version} ({state.system}, {state.risk} risk) has been in {record.stage} since {_minute(step.at)}"
+    ]
     opened = record.open_deployments()
     sentences[0] += "".join(f", deployed to {one.environment} at {_minute(one.at)}" for one in opened) + "."
     sentences.append(_file_sentence(by_kind["artefact"]))
@@ -319,7 +349,11 @@ def _origin_sentence(record: VersionState, code: TraceLink, data: TraceLink) -> 
     trained = record.value("training_date")
     when = f" on {trained[:10]}" if trained else ""
     references = ", ".join(item["reference"] for item in record.data["training_data"]) or "data that was not recorded"
-    from_code = f"with commit {record.value('code')['commit'][:12]}" if record.value("code") else "with code that was not recorded"
+    from_code = (
+        f"with commit {record.value('code')['commit'][:12]}"
+        if record.value("code")
+        else "with code that was not recorded"
+    )
     checks = {"code": code.status, "data": data.status}
     found = [name for name, status in checks.items() if status is OK]
     lost = [name for name, status in checks.items() if status is BAD]
@@ -333,6 +367,10 @@ def _approval_sentence(link: TraceLink) -> str:
         return "No signed approval stands behind it, though one is needed."
     if link.status is NONE:
         return "No approval was needed so far."
-    who = f"{link.detail['name']} <{link.detail['approver']}>" if link.detail.get("name") else str(link.detail["approver"])
+    who = (
+        f"{link.detail['name']} <{link.detail['approver']}>"
+        if link.detail.get("name")
+        else str(link.detail["approver"])
+    )
     good = "the signature is good" if link.status is OK else f"the signature does NOT hold ({link.detail['problem']})"
     return f"It was approved for {link.detail['to']} by {who} on {_minute(str(link.detail['issued_at']))}; {good}."

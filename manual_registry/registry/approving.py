@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manual_registry.core import approvals, transitions
+from manual_registry.core import approvals
 from manual_registry.core import events as kinds
 from manual_registry.core.audit import unknown_approval
-from manual_registry.core.canonical import decode
 from manual_registry.core.decide.approvals import closed
-from manual_registry.core.documents import approval_row
 from manual_registry.core.errors import ApproverUnknown, RegistryError, StatementUnknown, raise_for
 from manual_registry.core.ledger import Draft
 from manual_registry.core.sshkeys import parse_public_key
@@ -20,13 +17,11 @@ from manual_registry.core.statements import (
     APPROVAL_NAMESPACE,
     Position,
     approval_line,
-    read_statement,
-    replaces_now,
+    statement_sha256,
 )
-from manual_registry.core.times import parse_time
 from manual_registry.core.values import Email, Stage, email, free_text, stage
+from manual_registry.registry.access import writing
 from manual_registry.registry.references import find
-from manual_registry.registry.views import approval_path
 
 if TYPE_CHECKING:
     from manual_registry.core.results import Result
@@ -36,29 +31,43 @@ if TYPE_CHECKING:
 def request(work: Workspace, ref: str, to: str) -> Result:
     """Ask for an approval; a request that is open already is returned as it is."""
     wanted = stage(to)
-    with work.writing() as loaded:
+    with writing(work) as loaded:
         record = find(work, loaded.state, ref)
         standing = open_request(loaded.state, record, wanted)
         if standing is not None and not _usable_again(work, loaded.state, standing):
-            return work.result("approval-request", loaded, record, id=standing.id, next=_sign_hint(loaded.state, standing))
+            return work.result(
+                "approval-request", loaded, record, id=standing.id, next=sign_hint(loaded.state, standing)
+            )
 
         def build(state: State, _at: str) -> Draft:
             one = state.versions[record.model, record.version]
             production = state.production(record.model) if wanted is Stage.PRODUCTION else None
-            data = {"kind": "stage", "from": one.stage, "to": wanted.value, "replaces": production.version if production else None}
+            data = {
+                "kind": "stage",
+                "from": one.stage,
+                "to": wanted.value,
+                "replaces": production.version if production else None,
+            }
             return Draft(type=kinds.REQUESTED, subject={"model": record.model, "version": record.version}, data=data)
 
         event = work.append(loaded, build)
         made = loaded.state.requests[f"A{event.seq}"]
     return work.result(
-        "approval-request", loaded, record, id=made.id, next=_sign_hint(loaded.state, made), waiting_for=_waiting_for(loaded.state, made)
+        "approval-request",
+        loaded,
+        record,
+        id=made.id,
+        next=sign_hint(loaded.state, made),
+        waiting_for=_waiting_for(loaded.state, made),
     )
 
 
 def open_request(state: State, record: VersionState, to: Stage) -> Request | None:
     """Return the version's open request to ``to``, the latest one."""
     found = [state.requests[name] for name in record.requests]
-    return next((one for one in reversed(found) if one.to == to.value and approvals.is_open(one) and one.ratifies is None), None)
+    return next(
+        (one for one in reversed(found) if one.to == to.value and approvals.is_open(one) and one.ratifies is None), None
+    )
 
 
 def _usable_again(work: Workspace, state: State, standing: Request) -> bool:
@@ -69,16 +78,22 @@ def _usable_again(work: Workspace, state: State, standing: Request) -> bool:
 
 
 def _waiting_for(state: State, request: Request) -> tuple[str, ...]:
-    return (_needs(state, request),)
+    return (needs(state, request),)
 
 
-def _needs(state: State, request: Request) -> str:
+def needs(state: State, request: Request) -> str:
+    """Say whose signature the request needs."""
     roles = state.policy.signers(Stage(request.to))
     who = " or ".join(sorted(role.value for role in roles))
-    return f"the signature of a {who} who did not register {request.model}@{request.version}"
+    return f"the signature of {_article(who)} {who} who did not register {request.model}@{request.version}"
 
 
-def _sign_hint(state: State, request: Request) -> str:
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"
+
+
+def sign_hint(state: State, request: Request) -> str:
+    """Return the command that signs the request, with an approver who may."""
     record = state.versions[request.model, request.version]
     roles = state.policy.signers(Stage(request.to))
     fit = [
@@ -89,80 +104,12 @@ def _sign_hint(state: State, request: Request) -> str:
     return f"mreg approval sign {request.id} --as {fit[0] if fit else 'EMAIL'}"
 
 
-def listing(work: Workspace, *, pending: bool) -> list[dict[str, Any]]:
-    """Return the approvals, oldest first; ``pending``: those that wait for a person."""
-    state = work.read().state
-    rows = [approval_row(state, one, work.clock()) for one in state.requests.values()]
-    return [row for row in rows if not pending or row["status"] == "requested"]
-
-
-def _of(state: State, name: str) -> Request:
+def request_named(state: State, name: str) -> Request:
+    """Return a request by its id; raises :class:`ApprovalUnknown`."""
     found = state.requests.get(name) or state.requests.get(name.upper())
     if found is None:
         raise unknown_approval(name)
     return found
-
-
-def show(work: Workspace, name: str) -> dict[str, Any]:
-    """Return everything that a lead reads before signing; see :meth:`manual_registry.Registry.approval_show`."""
-    state = work.read().state
-    request = _of(state, name)
-    record = state.versions[request.model, request.version]
-    return {
-        "schema": "manual-registry/approval-show/1",
-        **approval_row(state, request, work.clock()),
-        "from": request.from_stage,
-        "requested_at": request.at,
-        "requested_by": request.actor,
-        "statement": request.statement,
-        "signature": request.signature,
-        "issued": list(request.issued),
-        "auditor_command": auditor_command(request),
-        "review": review(work, state, request, record),
-        "next": _sign_hint(state, request) if request.status == "requested" else f"mreg show {record.ref}",
-    }
-
-
-def auditor_command(request: Request) -> str | None:
-    """Return one shell line that checks the signature without this tool, from the root (design 3.5)."""
-    if request.statement is None:
-        return None
-    from manual_registry.core.allowed_signers import format_time
-
-    found = read_statement(request.statement)
-    said = found["predicate"] if found else {}
-    path = approval_path(request)
-    moment = format_time(parse_time(str(said.get("issued_at"))))
-    words = ["ssh-keygen", "-Y", "verify", "-f", "allowed_signers", "-I", str(said.get("approver")), "-n", APPROVAL_NAMESPACE,
-             f"-Overify-time={moment}", "-s", f"{path}.sig"]  # fmt: skip
-    return f"{shlex.join(words)} < {shlex.quote(path)}"
-
-
-def review(work: Workspace, state: State, request: Request, record: VersionState) -> dict[str, Any]:
-    """Return the one screen before a signature: what changes, how good it is, who made it."""
-    from manual_registry.registry.looking import observed_blake3
-
-    production = state.production(record.model)
-    beside = decode(production.value("metrics") or {}) if production and production is not record else {}
-    metrics = decode(record.value("metrics") or {})
-    found = observed_blake3(work, record)
-    return {
-        "from": request.from_stage if request.ratifies else record.stage,
-        "to": request.to,
-        "replaces": replaces_now(state, request),
-        "metrics": [
-            {"name": name, "value": value, "production": beside.get(name),
-             "difference": value - beside[name] if name in beside else None}
-            for name, value in metrics.items()
-        ],
-        "gates": [decode(gate) for gate in record.gates],
-        "registered_by": sorted(record.registrants),
-        "registered_at": record.registered_at,
-        "blake3": record.blake3,
-        "content": "unchanged" if found == record.blake3 else "CHANGED OR GONE",
-        "limitations": record.card["fields"].get("limitations") if record.card else None,
-        "needs": _needs(state, request),
-    }  # fmt: skip
 
 
 def _approver(state: State, address: str) -> Approver:
@@ -183,8 +130,8 @@ def _line(state: State, request: Request, who: Email | str, at: str, *, reject: 
 
 def statement(work: Workspace, name: str, *, as_: str, reject: bool, comment: str | None) -> tuple[bytes, Result]:
     """Issue the statement that ``as_`` will sign elsewhere; an event holds its bytes."""
-    with work.writing() as loaded:
-        request = _of(loaded.state, name)
+    with writing(work) as loaded:
+        request = request_named(loaded.state, name)
         record = loaded.state.versions[request.model, request.version]
         _require_open(request)
         issued: list[bytes] = []
@@ -197,7 +144,12 @@ def statement(work: Workspace, name: str, *, as_: str, reject: bool, comment: st
         work.append(loaded, build)
     command = f"ssh-keygen -Y sign -n {APPROVAL_NAMESPACE} -f KEY {request.id}.json"
     return issued[0], work.result(
-        "approval-statement", loaded, record, id=request.id, next=command, waiting_for=_waiting_for(loaded.state, request)
+        "approval-statement",
+        loaded,
+        record,
+        id=request.id,
+        next=command,
+        waiting_for=_waiting_for(loaded.state, request),
     )
 
 
@@ -212,12 +164,14 @@ def sign(work: Workspace, name: str, *, as_: str, key: Path | None, reject: bool
     from manual_registry.registry.looking import require_unchanged
 
     before = work.load().state
-    request = _of(before, name)
+    request = request_named(before, name)
     _require_open(request)
     approver = _approver(before, as_)
     if not reject:
         require_unchanged(work, before.versions[request.model, request.version])
-    signer = signer_for(key, parse_public_key(approver.key), terminal=work.passphrase is not None, passphrase=work.passphrase)
+    signer = signer_for(
+        key, parse_public_key(approver.key), terminal=work.passphrase is not None, passphrase=work.passphrase
+    )
     work.warn(*getattr(signer, "warnings", ()))
 
     def build(state: State, at: str) -> Draft:
@@ -241,7 +195,7 @@ def _signed(request: Request, line: str, signature: str) -> Draft:
 
 
 def _append_signature(work: Workspace, request: Request, build: Any, command: str) -> Result:
-    with work.writing() as loaded:
+    with writing(work) as loaded:
         work.append(loaded, build)
         signed = loaded.state.requests[request.id]
         record = loaded.state.versions[request.model, request.version]
@@ -263,7 +217,7 @@ def import_signature(work: Workspace, name: str, *, signature: Path, statement: 
     from manual_registry.core.sshsig import normalise
 
     loaded = work.load()
-    request = _of(loaded.state, name)
+    request = request_named(loaded.state, name)
     _require_open(request)
     armour = normalise(read_bytes(signature))
     candidates = list(reversed(request.issued))
@@ -277,7 +231,9 @@ def import_signature(work: Workspace, name: str, *, signature: Path, statement: 
             )
         candidates = [text]
     line = _matching(work, loaded, request, armour, candidates)
-    return _append_signature(work, request, lambda state, _at: _signed(state.requests[request.id], line, armour), "approval-import")
+    return _append_signature(
+        work, request, lambda state, _at: _signed(state.requests[request.id], line, armour), "approval-import"
+    )
 
 
 def _matching(work: Workspace, loaded: Loaded, request: Request, armour: str, candidates: list[str]) -> str:
@@ -302,16 +258,37 @@ def _matching(work: Workspace, loaded: Loaded, request: Request, armour: str, ca
 
 def withdraw(work: Workspace, name: str) -> Result:
     """Take a request back."""
-    with work.writing() as loaded:
-        request = _of(loaded.state, name)
+    with writing(work) as loaded:
+        request = request_named(loaded.state, name)
         record = loaded.state.versions[request.model, request.version]
         if request.status == "withdrawn":
             return work.result("approval-withdraw", loaded, record, id=request.id)
-        draft = Draft(type=kinds.WITHDRAWN, subject={"model": record.model, "version": record.version}, data={"id": request.id})
+        draft = Draft(
+            type=kinds.WITHDRAWN, subject={"model": record.model, "version": record.version}, data={"id": request.id}
+        )
         work.append(loaded, lambda _state, _at: draft)
     return work.result("approval-withdraw", loaded, record, id=request.id, next=f"mreg show {record.ref}")
 
 
-def forbidden_step(record: VersionState, to: Stage) -> list[RegistryError]:
-    """Return the refusal of a step that the table does not have."""
-    return transitions.check("promote", Stage(record.stage), to, ref=record.ref)
+def approval_to_use(work: Workspace, state: State, record: VersionState, to: Stage) -> dict[str, Any] | None:
+    """Choose the approval that a step uses: the latest signed one, else the latest request; None: there is none."""
+    found = [state.requests[name] for name in record.requests if state.requests[name].to == to.value]
+    found = [one for one in found if one.ratifies is None and one.kind == "stage"]
+    needed = state.policy.needs_approval(to, has_lead=state.has_lead)
+    signed = [one for one in found if one.status == "signed"]
+    good = [one for one in signed if not _problems(work, state, one)]
+    candidates = (
+        good
+        or signed
+        or [one for one in found if one.status == "requested"]
+        or ([one for one in found if one.status == "rejected"] if needed else [])
+    )
+    if not candidates:
+        return None
+    chosen = candidates[-1]
+    sha256 = statement_sha256(chosen.statement) if chosen.statement else None
+    return {"id": chosen.id, "sha256": sha256}
+
+
+def _problems(work: Workspace, state: State, one: Any) -> tuple[RegistryError, ...]:
+    return approvals.judge(state, one, one.statement, one.signature, moment=work.clock()).reasons

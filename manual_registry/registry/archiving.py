@@ -12,8 +12,9 @@ from manual_registry.core.ledger import Draft, Event
 from manual_registry.core.policy import retention_until
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.values import Stage
+from manual_registry.registry.access import read, writing
+from manual_registry.registry.approving import approval_to_use
 from manual_registry.registry.looking import directory_of, recorded_content, require_unchanged
-from manual_registry.registry.promoting import approval_to_use
 from manual_registry.registry.references import find
 
 if TYPE_CHECKING:
@@ -24,10 +25,16 @@ if TYPE_CHECKING:
 
 def archive(work: Workspace, ref: str, *, reason: str, progress: Progress | None) -> Result:
     """Archive a version and move its files into a bag; a move that is pending is made."""
-    with work.writing() as loaded:
+    with writing(work) as loaded:
         record = find(work, loaded.state, ref)
         if record.stage == Stage.ARCHIVED.value and not record.move_pending:
-            return work.result("archive", loaded, record, next=f"mreg fetch {record.ref} DEST", notes=(f"{record.ref} is archived already",))
+            return work.result(
+                "archive",
+                loaded,
+                record,
+                next=f"mreg fetch {record.ref} DEST",
+                notes=(f"{record.ref} is archived already",),
+            )
         if record.stage != Stage.ARCHIVED.value:
             work.append(loaded, lambda state, _at: _archived(work, state, record, reason))
         raise_for(open_deployment(loaded.state.versions[record.model, record.version]))
@@ -46,7 +53,7 @@ def _archived(work: Workspace, state: State, record: VersionState, reason: str) 
 
 def archive_pending(work: Workspace, *, progress: Progress | None) -> Result:
     """Move every archived version that still lies in models/; those that are deployed are told and left."""
-    with work.writing() as loaded:
+    with writing(work) as loaded:
         pending = [one for one in loaded.state.versions.values() if one.move_pending]
         left = []
         for record in pending:
@@ -55,8 +62,14 @@ def archive_pending(work: Workspace, *, progress: Progress | None) -> Result:
                 work.warn(f"{record.ref} stays: it is deployed in {record.open_deployments()[0].environment}")
                 continue
             move(work, loaded, record, progress=progress)
-    hint = f"mreg deploy {left[0].ref} --environment {left[0].open_deployments()[0].environment} --end" if left else "mreg status"
-    return work.result("archive", loaded, waiting_for=tuple(f"the end of the deployment of {one.ref}" for one in left), next=hint)
+    hint = (
+        f"mreg deploy {left[0].ref} --environment {left[0].open_deployments()[0].environment} --end"
+        if left
+        else "mreg status"
+    )
+    return work.result(
+        "archive", loaded, waiting_for=tuple(f"the end of the deployment of {one.ref}" for one in left), next=hint
+    )
 
 
 def move(work: Workspace, loaded: Loaded, record: VersionState, *, progress: Progress | None) -> None:
@@ -78,7 +91,9 @@ def move(work: Workspace, loaded: Loaded, record: VersionState, *, progress: Pro
             bag.discard()
             raise
         bag.finish()
-    work.storage.remove_working_copy(record.model, record.version, len(loaded.state.versions[record.model, record.version].bags))
+    work.storage.remove_working_copy(
+        record.model, record.version, len(loaded.state.versions[record.model, record.version].bags)
+    )
 
 
 def _sha256(path: Path) -> str:
@@ -100,17 +115,21 @@ def _bag_info(work: Workspace, state: State, record: VersionState) -> list[tuple
 
 def unarchive(work: Workspace, ref: str, *, reason: str, progress: Progress | None) -> Result:
     """Copy a version back from its bag, into staging; the bag stays."""
-    with work.writing() as loaded:
+    with writing(work) as loaded:
         record = find(work, loaded.state, ref)
 
         def build(state: State, _at: str) -> Draft:
             one = state.versions[record.model, record.version]
             subject = {"model": record.model, "version": record.version}
-            return Draft(type=kinds.UNARCHIVED, subject=subject, data={"reason": reason, "restored": one.bag is not None})
+            return Draft(
+                type=kinds.UNARCHIVED, subject=subject, data={"reason": reason, "restored": one.bag is not None}
+            )
 
         restored(work, loaded, record, build, review=None, progress=progress)
         after = loaded.state.versions[record.model, record.version]
-    return work.result("unarchive", loaded, after, next=f'mreg promote {after.ref} --to experimental --reason "decided again"')
+    return work.result(
+        "unarchive", loaded, after, next=f'mreg promote {after.ref} --to experimental --reason "decided again"'
+    )
 
 
 def restored(
@@ -135,7 +154,9 @@ def restored(
             require_unchanged(work, record)
         return work.append(loaded, build, review=review)
     expected = recorded_content(work, record)
-    with work.storage.unbag(record.model, record.version, len(record.bags), expected=expected, progress=progress) as staged:
+    with work.storage.unbag(
+        record.model, record.version, len(record.bags), expected=expected, progress=progress
+    ) as staged:
         staged.place(record.model, record.version)
         try:
             event = work.append(loaded, build, review=review)
@@ -148,7 +169,7 @@ def restored(
 
 def fetch(work: Workspace, ref: str, destination: Path, *, progress: Progress | None) -> dict[str, Any]:
     """Copy a version's artefact out, verified (clause RP-8); refuses when its hash is not as registered."""
-    state = work.read().state
+    state = read(work).state
     record = find(work, state, ref)
     expected = recorded_content(work, record)
     source = directory_of(work, record) / "artefact"
@@ -173,5 +194,3 @@ def delete(ref: str) -> DeletionRefused:
         clause="RP-2",
         hint=f"mreg archive {ref} --reason TEXT",
     )
-
-

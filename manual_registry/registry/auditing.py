@@ -139,10 +139,22 @@ def _artefact(
         elif path not in listed:
             looked.add(ArtefactAdded, where, "added after registration")
         elif not quick and there[path].blake3 != listed[path].blake3:
-            looked.add(ArtefactChanged, where, f"changed: blake3 is {str(there[path].blake3)[:12]}, registered was {str(listed[path].blake3)[:12]}")
+            looked.add(
+                ArtefactChanged,
+                where,
+                f"changed: blake3 is {str(there[path].blake3)[:12]}, registered was {str(listed[path].blake3)[:12]}",
+            )
         elif both and not quick and there[path].sha256 != listed[path].sha256:
-            looked.add(ArtefactChanged, where, f"changed: sha256 is {str(there[path].sha256)[:12]}, registered was {str(listed[path].sha256)[:12]}")
-    if quick and sum(entry.size for entry in stands) != record.data["artefact"]["size"] and listed.keys() == there.keys():
+            looked.add(
+                ArtefactChanged,
+                where,
+                f"changed: sha256 is {str(there[path].sha256)[:12]}, registered was {str(listed[path].sha256)[:12]}",
+            )
+    if (
+        quick
+        and sum(entry.size for entry in stands) != record.data["artefact"]["size"]
+        and listed.keys() == there.keys()
+    ):
         looked.add(ArtefactChanged, f"{place}/artefact", "its size is not the registered one")
 
 
@@ -153,7 +165,9 @@ def _listed(record: VersionState, directory: Path, place: str, looked: Looked) -
     try:
         blake3 = parse_manifest((directory / "B3SUMS").read_bytes(), where=f"{place}/B3SUMS")
         sha256 = parse_manifest((directory / "SHA256SUMS").read_bytes(), where=f"{place}/SHA256SUMS")
-        entries = [FileEntry(path=path, size=0, blake3=digest, sha256=sha256.get(path)) for path, digest in blake3.items()]
+        entries = [
+            FileEntry(path=path, size=0, blake3=digest, sha256=sha256.get(path)) for path, digest in blake3.items()
+        ]
         made = content(record.data["artefact"]["kind"], entries)
     except FileNotFoundError as gone:
         looked.add(ArtefactGone, f"{place}/{Path(str(gone.filename)).name}", "missing")
@@ -227,17 +241,28 @@ def _foreign(work: Workspace, state: State, looked: Looked) -> None:
     for model, version in standing.models:
         record, place = state.version(model, version), f"models/{model}/{version}"
         if record is None:
-            looked.findings.append(finding(StorageUnexpected(f"{place}: no event names this directory", location=place, clause="RP-1")))
+            looked.findings.append(
+                finding(StorageUnexpected(f"{place}: no event names this directory", location=place, clause="RP-1"))
+            )
         elif record.bag is not None:
-            waits = StorageUnexpected(f"{place}: its move to {record.bag} is not finished; the next writing command ends it", location=place)
+            waits = StorageUnexpected(
+                f"{place}: its move to {record.bag} is not finished; the next writing command ends it", location=place
+            )
             looked.findings.append(finding(waits, severity=Severity.INFO))
     bags = {bag["bag"] for record in state.versions.values() for bag in record.bags}
     for model, version, number in standing.bags:
         place = f"archive/{model}/{version}" + (f"~{number}" if number > 1 else "")
         if place not in bags:
-            looked.findings.append(finding(StorageUnexpected(f"{place}: no event names this bag", location=place, clause="RP-5")))
+            looked.findings.append(
+                finding(StorageUnexpected(f"{place}: no event names this bag", location=place, clause="RP-5"))
+            )
     for place in standing.foreign:
-        looked.findings.append(finding(StorageUnexpected(f"{place}: this has no place here", location=place, clause="RP-1"), severity=Severity.WARNING))
+        looked.findings.append(
+            finding(
+                StorageUnexpected(f"{place}: this has no place here", location=place, clause="RP-1"),
+                severity=Severity.WARNING,
+            )
+        )
 
 
 def _protection(work: Workspace, records: list[VersionState], looked: Looked) -> None:
@@ -254,9 +279,8 @@ def _protection(work: Workspace, records: list[VersionState], looked: Looked) ->
                 code="MR-F002",
                 severity=Severity.WARNING if weak else Severity.INFO,
                 location="models/",
-                message=f"protection against deletion is {level} for {len(refs)} version{'s' if len(refs) > 1 else ''}" + (f" ({refs[0]}, …)" if weak else ""),
+                message=f"protection against deletion is {level} for {len(refs)} version{'s' if len(refs) > 1 else ''}"
+                + (f" ({refs[0]}, …)" if weak else ""),
                 clause="RP-18",
             )
         )
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from manual_registry.core.state import State
 from manual_registry.core.statements import CONTROL_NAMESPACE, control_line, fingerprint
 from manual_registry.core.times import normal_stamp
 from manual_registry.core.values import Email, Risk, Role, email, free_text, label, line_text, person
+from manual_registry.registry.access import read, writing
 
 if TYPE_CHECKING:
     from manual_registry.core.results import Result
@@ -95,11 +97,21 @@ def _make(root: Path, data: dict[str, Any], *, actor: str | None, clock: Clock, 
     raise_for(decide(State(), genesis))
     with os_errors(root):
         root.mkdir(parents=True, exist_ok=True)
-        for name in ("ledger", "models", "models/.incoming", "archive", "approvals", "approvals/.inbox", "approvals/.control"):
+        for name in (
+            "ledger",
+            "models",
+            "models/.incoming",
+            "archive",
+            "approvals",
+            "approvals/.inbox",
+            "approvals/.control",
+        ):
             make_directory(root / name)
     if not LedgerFiles(root).append(genesis):
         raise NameTaken(f"{root}: another process made a registry here just now", location=str(root))
-    for name, text in _texts(genesis.at, genesis.hash, data).items():  # registry.toml last: with it the folder is a registry
+    for name, text in _texts(
+        genesis.at, genesis.hash, data
+    ).items():  # registry.toml last: with it the folder is a registry
         write_atomic(root / name, text.encode("utf-8"))
     work = Workspace(root, actor=who, clock=clock, environ=environ)
     state = State()
@@ -117,21 +129,33 @@ def _warn_about_leads(work: Workspace, state: State) -> None:
         return
     count = len(state.approvers)
     if count == 0:
-        work.warn('no lead is enrolled; the first one enrols with: mreg approver add "Name <email>" --role ai-governance-lead --public-key KEY.pub --as EMAIL')
+        work.warn(
+            'no lead is enrolled; the first one enrols with: mreg approver add "Name <email>" --role ai-governance-lead --public-key KEY.pub --as EMAIL'
+        )
     elif count == 1:
-        work.warn("there is one lead only: if their key is lost, or they registered a version, nobody can approve; enrol a second one")
+        work.warn(
+            "there is one lead only: if their key is lost, or they registered a version, nobody can approve; enrol a second one"
+        )
 
 
 def _texts(at: str, genesis_hash: str, data: Mapping[str, Any]) -> dict[str, str]:
     from manual_registry.adapters.templates import render
 
-    facts = {"system": data["system"], "risk": data["risk"], "registry_id": genesis_hash.removeprefix("sha256:")[:32], "created": at[:10]}
+    facts = {
+        "system": data["system"],
+        "risk": data["risk"],
+        "registry_id": genesis_hash.removeprefix("sha256:")[:32],
+        "created": at[:10],
+    }
     return {
         "README.txt": render("README.txt.j2", **facts),
         "FORMAT.md": render("FORMAT.md.j2", **facts),
         ".gitattributes": "* -text\n",
         configs.FILE: configs.render(
-            system=data["system"], risk=Risk(data["risk"]), placed_on_market=data["placed_on_market"], policy=data["policy"]
+            system=data["system"],
+            risk=Risk(data["risk"]),
+            placed_on_market=data["placed_on_market"],
+            policy=data["policy"],
         ),
     }
 
@@ -151,7 +175,6 @@ def _control(
     as_: str,
     key: Path | None,
     id: str,
-    notes: tuple[str, ...] = (),
     next: str | None = None,
 ) -> Result:
     """Sign and write one change of roster, pipelines or policy; the signature binds the event directly before."""
@@ -159,20 +182,24 @@ def _control(
     state = work.load().state
     draft_body = body(state)
     key_line, role = _key_of(state, signer_email, draft_body)
-    signer = keys.signer_for(key, parse_public_key(key_line), terminal=work.passphrase is not None, passphrase=work.passphrase)
+    signer = keys.signer_for(
+        key, parse_public_key(key_line), terminal=work.passphrase is not None, passphrase=work.passphrase
+    )
     work.warn(*getattr(signer, "warnings", ()))
 
     def build(state: State, at: str) -> Draft:
         data = body(state)
-        line = control_line(state, action=action, signer=signer_email, key=key_line, role=role, details=details(data), issued_at=at)
+        line = control_line(
+            state, action=action, signer=signer_email, key=key_line, role=role, details=details(data), issued_at=at
+        )
         control = {"signer": signer_email, "statement": line.decode(), "signature": ""}
         _refuse_before_signing(work, state, Draft(type=kind, subject=subject, data={**data, "control": control}), at)
         control["signature"] = signer.sign(line, namespace=CONTROL_NAMESPACE)
         return Draft(type=kind, subject=subject, data={**data, "control": control})
 
-    with work.writing() as loaded:
+    with writing(work) as loaded:
         work.append(loaded, build)
-    return work.result(command, loaded, id=id, notes=notes, next=next)
+    return work.result(command, loaded, id=id, next=next)
 
 
 def _key_of(state: State, signer: Email, body: Mapping[str, Any]) -> tuple[str, str]:
@@ -194,7 +221,11 @@ def _refuse_before_signing(work: Workspace, state: State, draft: Draft, at: str)
     from manual_registry.core.decide import decide
 
     event = seal(draft, seq=state.head_seq + 1, prev=state.head_hash, at=at, actor=work.actor)
-    raise_for(one for one in decide(state, event) if not (isinstance(one, ControlRefused) and "signature does not hold" in one.message))
+    raise_for(
+        one
+        for one in decide(state, event)
+        if not (isinstance(one, ControlRefused) and "signature does not hold" in one.message)
+    )
 
 
 def approver_add(work: Workspace, who: str, *, role: str, public_key: Path, as_: str, key: Path | None) -> Result:
@@ -206,12 +237,17 @@ def approver_add(work: Workspace, who: str, *, role: str, public_key: Path, as_:
     subject, data = {"approver": address}, {"name": name, "role": role, "key": line}
     standing = work.load().state
     known = standing.approvers.get(address)
-    if known is not None and known.revoked_seq is None and (known.name, known.role.value, known.key) == (name, role, line):
+    if (
+        known is not None
+        and known.revoked_seq is None
+        and (known.name, known.role.value, known.key) == (name, role, line)
+    ):
         return _unchanged(work, "approver-add", address)
     first = not any(one.role is Role.LEAD for one in standing.approvers.values())
-    notes = (f"{address} is the first lead of this registry and enrolled by signing with their own key: tell everyone",) if first else ()
     if first:
-        work.warn(*notes)
+        work.warn(
+            f"{address} is the first lead of this registry and enrolled by signing with their own key: tell everyone"
+        )
     return _control(
         work,
         "approver-add",
@@ -223,7 +259,6 @@ def approver_add(work: Workspace, who: str, *, role: str, public_key: Path, as_:
         as_=as_,
         key=key,
         id=address,
-        notes=notes,
         next="mreg approver list",
     )
 
@@ -295,7 +330,7 @@ def policy_sign(work: Workspace, *, as_: str, key: Path | None) -> Result:
     wanted = work.config.governed()
     if not work.policy_differences(work.load().state):
         return _unchanged(work, "policy-sign", "policy")
-    return _control(
+    done = _control(
         work,
         "policy-sign",
         action="policy.sign",
@@ -308,6 +343,7 @@ def policy_sign(work: Workspace, *, as_: str, key: Path | None) -> Result:
         id="policy",
         next="mreg policy show",
     )
+    return replace(done, warnings=tuple(one for one in done.warnings if not one.startswith("registry.toml differs")))
 
 
 # -- what stands ------------------------------------------------------------------------------------------
@@ -318,7 +354,7 @@ def approver_list(work: Workspace) -> list[dict[str, Any]]:
     return [
         {"name": one.name, "email": one.email, "role": one.role.value, "fingerprint": fingerprint(one.key), "key": one.key,
          "since": one.added_at, "revoked_at": one.revoked_at, "reason": one.reason, "added_by": one.added_by}
-        for one in work.read().state.approvers.values()
+        for one in read(work).state.approvers.values()
     ]  # fmt: skip
 
 
@@ -327,7 +363,7 @@ def pipeline_list(work: Workspace) -> list[dict[str, Any]]:
     return [
         {"name": one.name, "fingerprint": fingerprint(one.key), "key": one.key, "since": one.added_at,
          "revoked_at": one.revoked_at, "reason": one.reason, "added_by": one.added_by}
-        for one in work.read().state.pipelines.values()
+        for one in read(work).state.pipelines.values()
     ]  # fmt: skip
 
 
@@ -335,7 +371,7 @@ def policy_show(work: Workspace) -> dict[str, Any]:
     """Return the policy in force, since when, and how registry.toml differs."""
     from manual_registry.registry.workspace import governed
 
-    state = work.read().state
+    state = read(work).state
     found = work.policy_differences(state)
     return {
         "schema": "manual-registry/policy-show/1",
@@ -352,8 +388,6 @@ def policy_show(work: Workspace) -> dict[str, Any]:
 
 def anchor(work: Workspace) -> str:
     """Return one line that names the head, to mail, print or commit (clause RP-13)."""
-    state = work.read().state
+    state = read(work).state
     leads = ",".join(f"{one.email}={fingerprint(one.key)}" for one in state.active_leads()) or "none"
     return f"manual-registry anchor registry={state.registry_id} {state.head_seq}:{state.head_hash} at={work.now()} leads={leads}"
-
-

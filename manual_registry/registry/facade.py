@@ -15,6 +15,7 @@ from manual_registry.registry import (
     reading,
     registering,
     remarking,
+    reviewing,
     tracing,
     verifying,
     views,
@@ -107,9 +108,13 @@ class Registry:
     def passphrase(self, ask: Callable[[str], str] | None) -> None:
         self._work.passphrase = ask
 
-    def approver_add(self, person: str, *, role: str, public_key: str | Path, as_: str, key: str | Path | None = None) -> Result:
+    def approver_add(
+        self, person: str, *, role: str, public_key: str | Path, as_: str, key: str | Path | None = None
+    ) -> Result:
         """Enrol ``Name <email>`` as ``ai-governance-lead`` or ``technical-sme``, signed by the lead ``as_``."""
-        return controlling.approver_add(self._work, person, role=role, public_key=Path(public_key), as_=as_, key=_path(key))
+        return controlling.approver_add(
+            self._work, person, role=role, public_key=Path(public_key), as_=as_, key=_path(key)
+        )
 
     def approver_revoke(self, email: str, *, reason: str, as_: str, key: str | Path | None = None) -> Result:
         """Revoke an approver from here on; the last active lead stays."""
@@ -266,7 +271,9 @@ class Registry:
             environment=_path(environment),
             card=_path(card),
         )
-        return registering.register(self._work, model, version, Path(path), given, dereference=dereference, progress=progress)
+        return registering.register(
+            self._work, model, version, Path(path), given, dereference=dereference, progress=progress
+        )
 
     def metadata_template(self, path: str | Path, *, repo: str | Path | None = None) -> str:
         """Return a metadata file for ``path``, a start filled from git, DVC and CI."""
@@ -307,7 +314,13 @@ class Registry:
         Raises every reason against it at once; :class:`ApprovalWanted` (exit 9) when only a signature is missing.
         """
         return promoting.promote(
-            self._work, ref, to=to, reason=reason, pipeline=pipeline, pipeline_key=_path(pipeline_key), progress=progress
+            self._work,
+            ref,
+            to=to,
+            reason=reason,
+            pipeline=pipeline,
+            pipeline_key=_path(pipeline_key),
+            progress=progress,
         )
 
     def rollback(
@@ -322,7 +335,13 @@ class Registry:
     ) -> Result:
         """Go back to a version that was in production; a lead ratifies it (the result's ``id``) within 48 hours."""
         return promoting.rollback(
-            self._work, model, to=to, reason=reason, pipeline=pipeline, pipeline_key=_path(pipeline_key), progress=progress
+            self._work,
+            model,
+            to=to,
+            reason=reason,
+            pipeline=pipeline,
+            pipeline_key=_path(pipeline_key),
+            progress=progress,
         )
 
     def archive(self, ref: str, *, reason: str, progress: Progress | None = None) -> Result:
@@ -337,7 +356,9 @@ class Registry:
         """Copy a version back from its bag, into staging; the bag stays."""
         return archiving.unarchive(self._work, ref, reason=reason, progress=progress)
 
-    def deploy(self, ref: str, *, environment: str, at: str | None = None, path: str | None = None, end: bool = False) -> Result:
+    def deploy(
+        self, ref: str, *, environment: str, at: str | None = None, path: str | None = None, end: bool = False
+    ) -> Result:
         """Record a deployment (``end``: its end); it ends the model's earlier deployment in that environment."""
         return remarking.deploy(self._work, ref, environment=environment, at=at, path=path, end=end)
 
@@ -373,13 +394,15 @@ class Registry:
 
     def approval_list(self, *, pending: bool = False) -> Documents:
         """Return the approvals: id, kind, model, version, to, status, approver, problems."""
-        return approving.listing(self._work, pending=pending)
+        return reviewing.listing(self._work, pending=pending)
 
     def approval_show(self, id: str) -> Document:
         """Return an approval, what a lead reads before signing (``review``), and the auditor's command."""
-        return approving.show(self._work, id)
+        return reviewing.show(self._work, id)
 
-    def approval_statement(self, id: str, *, as_: str, reject: bool = False, comment: str | None = None) -> tuple[bytes, Result]:
+    def approval_statement(
+        self, id: str, *, as_: str, reject: bool = False, comment: str | None = None
+    ) -> tuple[bytes, Result]:
         """Issue the statement that ``as_`` will sign elsewhere; returns its bytes (kept by an event) and the result."""
         return approving.statement(self._work, id, as_=as_, reject=reject, comment=comment)
 

@@ -59,7 +59,10 @@ class File:
 
 @dataclass(slots=True)
 class Gathered:
-    """Everything that was told, validated on its own; ``fields`` are ready for the event."""
+    """Everything that was told, validated on its own; ``fields`` are ready for the event.
+
+    ``named`` are the fields that were given, well or badly: those are not called missing as well.
+    """
 
     fields: dict[str, Any] = field(default_factory=dict)
     files: list[File] = field(default_factory=list)
@@ -68,6 +71,7 @@ class Gathered:
     tags: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     problems: list[RegistryError] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
 
     def attempt(self, work: Callable[[], _T]) -> _T | None:
         """Run ``work``; keep its refusal beside the others instead of stopping at the first."""
@@ -99,7 +103,9 @@ def gather(given: Given, *, repository_at: Path | None, environ: Mapping[str, st
     if code:
         _code_and_data(found, given, told, repository_at, environ)
     elif given.metadata is not None and (told.training_data or told.code_commit):
-        found.fields |= {name: True for name, value in (("training_data", told.training_data), ("code", told.code_commit)) if value}
+        found.fields |= {
+            name: True for name, value in (("training_data", told.training_data), ("code", told.code_commit)) if value
+        }
     return found
 
 
@@ -136,11 +142,15 @@ def _tables(found: Gathered, given: Given, told: Metadata) -> None:
     params: Mapping[str, Json] | None = dict(told.hyperparameters) if told.hyperparameters is not None else None
     if given.metrics is not None:
         read = _keep(found, "other", given.metrics)
-        metrics = found.attempt(lambda: dict(parse_metrics(read, name=_name(given.metrics)))) if read is not None else None
+        metrics = (
+            found.attempt(lambda: dict(parse_metrics(read, name=_name(given.metrics)))) if read is not None else None
+        )
     if given.params is not None:
         kept = _keep(found, "other", given.params)
         params = found.attempt(lambda: parse_parameters(kept, name=_name(given.params))) if kept is not None else None
     trained = given.trained or told.training_date
+    options = {"metrics": given.metrics, "hyperparameters": given.params, "training_date": trained}
+    found.named |= {name for name, value in options.items() if value}
     found.fields |= {
         "metrics": _encoded(found, metrics, "metrics"),
         "hyperparameters": _encoded(found, params, "hyperparameters"),
@@ -213,11 +223,16 @@ def _code_and_data(
     job = detect(environ)
     commit = given.commit or told.code_commit or (job.commit if job else None)
     references = list(given.data) or list(told.training_data)
-    asked = given.repo is not None or commit or any(text.strip().lower().startswith(("dvc:", "git:")) for text in references)
+    asked = (
+        given.repo is not None
+        or commit
+        or any(text.strip().lower().startswith(("dvc:", "git:")) for text in references)
+    )
     repository = _repository(found, given, repository_at) if asked else None
     if commit is None and repository is not None and given.repo is not None:
         commit = repository.head()
         found.warnings.append(f"no commit was named; {commit or 'none'} is checked out in {given.repo} and was taken")
+    found.named |= {name for name, value in (("code", commit), ("training_data", references)) if value}
     found.fields["code"] = found.attempt(lambda: _code(found, commit, told, repository)) if commit else None
     found.fields["training_data"] = _data(found, references, repository)
     found.fields["ci"] = {name: value for name, value in asdict(job).items() if value} if job else None
@@ -247,14 +262,20 @@ def _code(found: Gathered, commit: str, told: Metadata, repository: GitRepositor
 
     if repository is None:
         if len(commit) != 40 or set(commit.lower()) - set("0123456789abcdef"):
-            raise CommitUnknown(f"commit {commit!r}: no repository was found to look it up in", location="code.commit", hint="add --repo DIR")
+            raise CommitUnknown(
+                f"commit {commit!r}: no repository was found to look it up in",
+                location="code.commit",
+                hint="add --repo DIR",
+            )
         found.warnings.append("the commit was not looked up: no repository was found (name it with --repo DIR)")
         return {"commit": commit.lower(), "repository": told.code_repository and without_credentials(told.code_repository),
                 "path": None, "dirty": None, "author": None, "checked": False}  # fmt: skip
     full = repository.resolve(commit)
     changed = () if repository.is_bare else repository.changed_files()
     if changed:
-        found.warnings.append(f"the work tree has uncommitted changes ({', '.join(changed[:3])}{', …' if len(changed) > 3 else ''}); recorded")
+        found.warnings.append(
+            f"the work tree has uncommitted changes ({', '.join(changed[:3])}{', …' if len(changed) > 3 else ''}); recorded"
+        )
     author = repository.author(full)[1].lower() or None
     return {
         "commit": full,
@@ -288,7 +309,13 @@ def keep_all(found: Gathered, add: Callable[[File], Evidence]) -> dict[str, Any]
     kept: dict[int, Evidence] = {id(file): add(file) for file in found.files}
     evidence: list[Json] = []
     for item in kept.values():
-        document: dict[str, Json] = {"kind": item.kind, "path": item.path, "sha256": item.sha256, "blake3": item.blake3, "size": item.size}
+        document: dict[str, Json] = {
+            "kind": item.kind,
+            "path": item.path,
+            "sha256": item.sha256,
+            "blake3": item.blake3,
+            "size": item.size,
+        }
         if document not in evidence:
             evidence.append(document)
     members: dict[str, Any] = {"evidence": evidence, "config": None, "prompt": None, "environment": None, "card": None}

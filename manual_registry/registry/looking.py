@@ -59,12 +59,19 @@ def recorded_content(work: Workspace, record: VersionState) -> Content:
     directory, place = directory_of(work, record), place_of(work, record)
     blake3, sha256 = (_manifest(directory / name, f"{place}/{name}") for name in ("B3SUMS", "SHA256SUMS"))
     entries = [
-        FileEntry(path=path, size=_size(directory / "artefact" / path, f"{place}/artefact/{path}"), blake3=digest, sha256=sha256.get(path))
+        FileEntry(
+            path=path,
+            size=_size(directory / "artefact" / path, f"{place}/artefact/{path}"),
+            blake3=digest,
+            sha256=sha256.get(path),
+        )
         for path, digest in blake3.items()
     ]
     made = content(record.data["artefact"]["kind"], entries)
     if (made.blake3, made.sha256) != (record.blake3, record.sha256):
-        raise ArtefactChanged(f"{place}: B3SUMS or SHA256SUMS is not as registered", location=f"{place}/B3SUMS", clause="RP-1")
+        raise ArtefactChanged(
+            f"{place}: B3SUMS or SHA256SUMS is not as registered", location=f"{place}/B3SUMS", clause="RP-1"
+        )
     return made
 
 
@@ -94,7 +101,12 @@ def changed(work: Workspace, record: VersionState, found: str | None) -> Registr
     """The finding for an artefact that is gone or differs."""
     place = f"{place_of(work, record)}/artefact"
     if found is None:
-        return ArtefactGone(f"{place}: the artefact is gone or cannot be read", location=place, clause="RP-1", hint=f"mreg verify {record.ref}")
+        return ArtefactGone(
+            f"{place}: the artefact is gone or cannot be read",
+            location=place,
+            clause="RP-1",
+            hint=f"mreg verify {record.ref}",
+        )
     return ArtefactChanged(
         f"{place}: its hash is blake3:{found[:12]}…, registered was {record.blake3[:12]}…",
         location=place,

@@ -24,6 +24,8 @@ from manual_registry.core.state import State, VersionState
 from manual_registry.core.statements import PROMOTION_NAMESPACE, promotion_line, statement_sha256
 from manual_registry.core.transitions import not_by_promote
 from manual_registry.core.values import Stage, model_name, stage
+from manual_registry.registry.access import writing
+from manual_registry.registry.approving import approval_to_use
 from manual_registry.registry.looking import changed, observed_blake3
 from manual_registry.registry.references import find
 
@@ -53,7 +55,7 @@ def promote(
         return _stands(work, record.ref, wanted)
     identity = pipeline_identity(work, state, pipeline, pipeline_key)
     observed = observed_blake3(work, record, progress=progress) if wanted is not Stage.EXPERIMENTAL else None
-    with work.writing() as loaded:
+    with writing(work) as loaded:
 
         def build(state: State, at: str) -> Draft:
             one = state.versions[record.model, record.version]
@@ -86,34 +88,19 @@ def _stands(work: Workspace, ref: str, wanted: Stage) -> Result:
     """The version is there already: a re-run of a green job is green."""
     loaded = work.load()
     record = find(work, loaded.state, ref)
-    return work.result("promote", loaded, record, next=f"mreg show {record.ref}", notes=(f"{record.ref} is in {wanted} already",))
+    return work.result(
+        "promote", loaded, record, next=f"mreg show {record.ref}", notes=(f"{record.ref} is in {wanted} already",)
+    )
 
 
 def _after(loaded: Loaded, record: VersionState) -> str:
     if record.stage == Stage.PRODUCTION.value:
         return f"mreg deploy {record.ref} --environment production"
-    if record.stage == Stage.STAGING.value and loaded.state.policy.needs_approval(Stage.PRODUCTION, has_lead=loaded.state.has_lead):
+    if record.stage == Stage.STAGING.value and loaded.state.policy.needs_approval(
+        Stage.PRODUCTION, has_lead=loaded.state.has_lead
+    ):
         return f"mreg approval request {record.ref} --to production"
     return f"mreg show {record.ref}"
-
-
-def approval_to_use(work: Workspace, state: State, record: VersionState, to: Stage) -> dict[str, Any] | None:
-    """Choose the approval that a step uses: the latest signed one, else the latest request; None: there is none."""
-    found = [state.requests[name] for name in record.requests if state.requests[name].to == to.value]
-    found = [one for one in found if one.ratifies is None and one.kind == "stage"]
-    needed = state.policy.needs_approval(to, has_lead=state.has_lead)
-    signed = [one for one in found if one.status == "signed"]
-    good = [one for one in signed if not _problems(work, state, one)]
-    candidates = good or signed or [one for one in found if one.status == "requested"] or ([one for one in found if one.status == "rejected"] if needed else [])
-    if not candidates:
-        return None
-    chosen = candidates[-1]
-    sha256 = statement_sha256(chosen.statement) if chosen.statement else None
-    return {"id": chosen.id, "sha256": sha256}
-
-
-def _problems(work: Workspace, state: State, one: Any) -> tuple[RegistryError, ...]:
-    return approvals.judge(state, one, one.statement, one.signature, moment=work.clock()).reasons
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,7 +151,13 @@ def _promotion(
         return None
     job = detect(work.environ)
     line = promotion_line(
-        state, record, state.pipelines[identity.name], to=to.value, approval=used, run=job.run if job else None, issued_at=at
+        state,
+        record,
+        state.pipelines[identity.name],
+        to=to.value,
+        approval=used,
+        run=job.run if job else None,
+        issued_at=at,
     )
     signature = identity.signer.sign(line, namespace=PROMOTION_NAMESPACE)
     return {"pipeline": identity.name, "statement": line.decode(), "signature": signature}
@@ -208,7 +201,7 @@ def rollback(
     def review(state: State, found: list[RegistryError]) -> list[RegistryError]:
         return [*work.policy_refusals(state), *identity.reasons(found)]
 
-    with work.writing() as loaded:
+    with writing(work) as loaded:
         event = restored(work, loaded, record, build, review=review, progress=progress)
         after = loaded.state.versions[record.model, record.version]
         ratify = f"A{event.seq}"

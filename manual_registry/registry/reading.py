@@ -11,6 +11,7 @@ from manual_registry.core.errors import ModelUnknown, WorkbookUnreadable
 from manual_registry.core.search import check_fields, fields_of, matches, parse_expression
 from manual_registry.core.state import State
 from manual_registry.core.values import Risk, Stage
+from manual_registry.registry.access import read
 from manual_registry.registry.references import find
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def rows(work: Workspace) -> list[dict[str, Any]]:
     """Return one `list` entry per version, by model, in order of registration."""
-    return _rows(work.read().state)
+    return _rows(read(work).state)
 
 
 def _rows(state: State) -> list[dict[str, Any]]:
@@ -32,7 +33,7 @@ def _rows(state: State) -> list[dict[str, Any]]:
 def search(work: Workspace, expression: str) -> list[dict[str, Any]]:
     """Return the `list` entries for which every term of EXPR holds."""
     terms = parse_expression(expression)
-    state = work.read().state
+    state = read(work).state
     found = []
     known: set[str] = set()
     for row in _rows(state):
@@ -47,19 +48,19 @@ def search(work: Workspace, expression: str) -> list[dict[str, Any]]:
 
 def show(work: Workspace, ref: str) -> dict[str, Any]:
     """Return everything that is known of a version."""
-    state = work.read().state
+    state = read(work).state
     return documents.version_document(state, find(work, state, ref), work.clock())
 
 
 def compare(work: Workspace, first: str, second: str) -> dict[str, Any]:
     """Return what differs between two versions."""
-    state = work.read().state
+    state = read(work).state
     return documents.compare_document(state, find(work, state, first), find(work, state, second), work.clock())
 
 
 def history(work: Workspace, ref: str | None) -> list[dict[str, Any]]:
     """Return the events, all of them, a model's, or a version's, oldest first."""
-    loaded = work.read()
+    loaded = read(work)
     if ref is None:
         wanted = None
     elif ref in loaded.state.models:
@@ -106,7 +107,7 @@ def to_dataframe(work: Workspace) -> pandas.DataFrame:
 
 def status(work: Workspace) -> dict[str, Any]:
     """Say what the registry is, what waits, and what to do next."""
-    loaded = work.read()
+    loaded = read(work)
     state = loaded.state
     pending = [documents.approval_row(state, one, work.clock()) for one in state.requests.values()]
     pending = [one for one in pending if one["status"] == "requested"]
@@ -140,7 +141,9 @@ def _overdue(work: Workspace, state: State) -> list[str]:
     for one in state.requests.values():
         waits = one.ratifies is not None and one.status == "requested"
         if waits and (work.clock() - parse_time(one.at)).total_seconds() > RATIFY_HOURS * 3600:
-            late.append(f"{one.id}: the rollback to {one.model}@{one.version} was not ratified within {RATIFY_HOURS} hours")
+            late.append(
+                f"{one.id}: the rollback to {one.model}@{one.version} was not ratified within {RATIFY_HOURS} hours"
+            )
     return late
 
 

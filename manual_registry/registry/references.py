@@ -38,10 +38,14 @@ def _by_content(lookup: Lookup, path: Path, ref: str) -> tuple[str, str]:
 
     content = hash_tree(path, sha256=False)
     whole = lookup.with_digest(Digest(algorithm="blake3", value=content.blake3))
-    nothing = ContentUnknown(f"{ref}: no version has this content (blake3:{content.blake3})", location=ref, hint="mreg list")
+    nothing = ContentUnknown(
+        f"{ref}: no version has this content (blake3:{content.blake3})", location=ref, hint="mreg list"
+    )
     if whole or content.kind == "file":
         return one(whole, ref, nothing)
-    hits = {entry.path: lookup.with_digest(Digest(algorithm="blake3", value=entry.blake3 or "")) for entry in content.files}
+    hits = {
+        entry.path: lookup.with_digest(Digest(algorithm="blake3", value=entry.blake3 or "")) for entry in content.files
+    }
     found = {name for names in hits.values() for name in names}
     if len(found) > 1:
         told = [f"{file}: {model}@{version}" for file, names in hits.items() for model, version in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from manual_registry.core.ledger import Draft
 from manual_registry.core.manifest import printable
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.values import ModelName, Stage, Version, model_name, version_name
+from manual_registry.registry.access import writing
 from manual_registry.registry.gathering import Gathered, Given, gather, keep_all, relative_path
 from manual_registry.registry.references import find
 
@@ -51,7 +53,7 @@ def register(
         _refuse_other_content(standing, path, dereference)
     with work.storage.stage(path, dereference=dereference, progress=progress) as staged:
         members = _members(work, staged, found)
-        with work.writing() as loaded:
+        with writing(work) as loaded:
             if version == "next":
                 wanted = next_version(loaded.state, name)
             standing = loaded.state.version(name, wanted)
@@ -80,7 +82,9 @@ def next_version(state: State, model: ModelName) -> Version:
         head, digits = stripped, head[len(stripped) :]
     if not digits:
         raise NoNextVersion(
-            f"{model}@{last} has no digits to count up; name the version", location="version", hint=f"mreg register {model} VERSION PATH"
+            f"{model}@{last} has no digits to count up; name the version",
+            location="version",
+            hint=f"mreg register {model} VERSION PATH",
         )
     candidate = f"{head}{int(digits) + 1:0{len(digits)}d}{tail}"
     while candidate.lower() in found.by_lower or candidate.lower() in {alias.lower() for alias in found.aliases}:
@@ -89,24 +93,27 @@ def next_version(state: State, model: ModelName) -> Version:
     return version_name(candidate)
 
 
-def _gathered(
-    work: Workspace, state: State, model: ModelName, version: Version, path: Path, given: Given
-) -> Gathered:
+def _gathered(work: Workspace, state: State, model: ModelName, version: Version, path: Path, given: Given) -> Gathered:
     """Gather, and raise everything that can be told before a byte is copied: all at once."""
     place = given.metadata.absolute().parent if given.metadata else path.absolute().parent
     found = gather(given, repository_at=place, environ=work.environ)
     problems = list(found.problems)
     if not path.exists() and not path.is_symlink():
-        problems.append(ArtefactMissing(f"{printable(str(path))}: there is no such file or directory", location=printable(str(path))))
+        problems.append(
+            ArtefactMissing(
+                f"{printable(str(path))}: there is no such file or directory", location=printable(str(path))
+            )
+        )
     standing = state.version(model, version)
     other = taken(state, model, version) if standing is None else None
     if other is not None:
         problems.append(other)
     if standing is None:
         told = {**found.fields, "card": found.card, **{file.kind: True for file in found.files}}
-        wrong = {problem.location.split(".")[0] for problem in problems if problem.location}
-        absent = [name for name in missing_fields(state, told) if name not in wrong]
-        problems += refuse_missing(absent, f"{model}@{version}")
+        wrong = {problem.location.split(": ")[-1].split(".")[0] for problem in problems if problem.location}
+        absent = [name for name in missing_fields(state, told) if name not in wrong | found.named]
+        hint = f"mreg register {model} {version} {shlex.quote(printable(str(path)))} --template metadata.yaml"
+        problems += refuse_missing(absent, f"{model}@{version}", hint=hint)
     raise_for(problems)
     return found
 
@@ -195,10 +202,14 @@ _CIRCUMSTANCES = frozenset({"ci", "composite_id"})
 def _again(work: Workspace, loaded: Loaded, standing: VersionState, members: Mapping[str, Any]) -> Result:
     """The version stands: nothing to do when all is the same, else a conflict that names what differs."""
     fresh = _data(standing.model, standing.version, members)
-    names = [name for name in fresh if name not in _CIRCUMSTANCES and not _same(name, fresh[name], standing.data.get(name))]
+    names = [
+        name for name in fresh if name not in _CIRCUMSTANCES and not _same(name, fresh[name], standing.data.get(name))
+    ]
     if names:
         raise _differs(standing, names)
-    return work.result("register", loaded, standing, next=f"mreg show {standing.ref}", notes=(f"{standing.ref} is registered already",))
+    return work.result(
+        "register", loaded, standing, next=f"mreg show {standing.ref}", notes=(f"{standing.ref} is registered already",)
+    )
 
 
 def _same(name: str, fresh: Any, standing: Any) -> bool:
@@ -233,7 +244,7 @@ def attach(work: Workspace, ref: str, given: Given) -> Result:
     """Add evidence, fill empty fields; see :meth:`manual_registry.Registry.attach`."""
     found = gather(given, repository_at=None, environ=work.environ, code=False)
     raise_for(found.problems)
-    with work.writing() as loaded:
+    with writing(work) as loaded:
         record = find(work, loaded.state, ref)
         fields = _new_fields(record, found)
         attaching = work.storage.attach(record.model, record.version)
@@ -254,13 +265,21 @@ def attach(work: Workspace, ref: str, given: Given) -> Result:
 
 def _new_fields(record: VersionState, found: Gathered) -> dict[str, Any]:
     given = {name: value for name, value in found.fields.items() if value not in (None, [], {}, "") and name != "ci"}
-    return {name: value for name, value in given.items() if name not in FILLABLE or dump({"v": value}) != dump({"v": record.value(name)})}
+    return {
+        name: value
+        for name, value in given.items()
+        if name not in FILLABLE or dump({"v": value}) != dump({"v": record.value(name)})
+    }
 
 
 def _attachment(record: VersionState, kept: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
     known = {item["path"] for item in record.evidence}
     reports = {(gate["path"], gate["gate"]) for gate in record.gates}
-    card = kept["card"] if kept["card"] and (record.card is None or kept["card"]["sha256"] != record.card["sha256"]) else None
+    card = (
+        kept["card"]
+        if kept["card"] and (record.card is None or kept["card"]["sha256"] != record.card["sha256"])
+        else None
+    )
     environment = kept["environment"]
     if environment and record.environment and environment["sha256"] == record.environment["sha256"]:
         environment = None
@@ -278,7 +297,9 @@ def _append_attachment(work: Workspace, loaded: Loaded, record: VersionState, da
     opened = [name for name in record.requests if loaded.state.requests[name].status in ("requested", "signed")]
     work.append(loaded, lambda _state, _at: Draft(type=kinds.ATTACHED, subject=subject, data=data))
     if opened:
-        work.warn(f"approval {', '.join(opened)} lapsed: {record.ref} is not what was asked about any more; request again")
+        work.warn(
+            f"approval {', '.join(opened)} lapsed: {record.ref} is not what was asked about any more; request again"
+        )
 
 
 def template(work: Workspace, path: Path, *, repo: Path | None) -> str:
@@ -287,6 +308,10 @@ def template(work: Workspace, path: Path, *, repo: Path | None) -> str:
     from manual_registry.adapters.git import GitRepository
     from manual_registry.adapters.template import metadata_template
 
+    if not path.exists():
+        raise ArtefactMissing(
+            f"{printable(str(path))}: there is no such file or directory", location=printable(str(path))
+        )
     repository = GitRepository.open(repo) if repo else GitRepository.discover(path.absolute())
     repository = repository or GitRepository.discover(Path.cwd())
     return metadata_template(path, repository, detect(work.environ), work.load().state.risk.value)

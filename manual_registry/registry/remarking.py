@@ -12,6 +12,7 @@ from manual_registry.core.ledger import Draft
 from manual_registry.core.state import State
 from manual_registry.core.times import parse_time, stamp
 from manual_registry.core.values import free_text, label, line_text, model_name
+from manual_registry.registry.access import writing
 from manual_registry.registry.references import find
 
 if TYPE_CHECKING:
@@ -23,40 +24,50 @@ def deploy(work: Workspace, ref: str, *, environment: str, at: str | None, path:
     """Record that a version is deployed (``end``: no longer); it ends the model's earlier deployment there."""
     label(environment, where="environment")
     when = stamp(parse_time(at, where="--at")) if at else None
-    with work.writing() as loaded:
+    with writing(work) as loaded:
         record = find(work, loaded.state, ref)
         subject = {"model": record.model, "version": record.version}
-        standing = [one for one in record.open_deployments(environment) if path in (None, one.path) and when in (None, one.at)]
+        standing = [
+            one for one in record.open_deployments(environment) if path in (None, one.path) and when in (None, one.at)
+        ]
         if standing and not end:
             return work.result("deploy", loaded, record, next=f"mreg trace {record.ref}")
 
         def build(state: State, now: str) -> Draft:
             if end:
-                return Draft(type=kinds.DEPLOYMENT_ENDED, subject=subject, data={"environment": environment, "at": when or now})
+                return Draft(
+                    type=kinds.DEPLOYMENT_ENDED, subject=subject, data={"environment": environment, "at": when or now}
+                )
             replaces = replaced_deployments(state, state.versions[record.model, record.version], environment)
             data = {"environment": environment, "at": when or now, "path": path, "replaces": replaces}
             return Draft(type=kinds.DEPLOYED, subject=subject, data=data)
 
         work.append(loaded, build)
         after = loaded.state.versions[record.model, record.version]
-    pending = [one for one in loaded.state.versions.values() if one.model == after.model and one.move_pending and not one.open_deployments()]
+    pending = [
+        one
+        for one in loaded.state.versions.values()
+        if one.model == after.model and one.move_pending and not one.open_deployments()
+    ]
     return work.result("deploy", loaded, after, next="mreg archive --pending" if pending else f"mreg trace {after.ref}")
 
 
 def alias_set(work: Workspace, model: str, name: str, version: str) -> Result:
     """Let an alias name a version."""
-    with work.writing() as loaded:
+    with writing(work) as loaded:
         record = find(work, loaded.state, f"{model_name(model)}@{version}")
         if loaded.state.models[record.model].aliases.get(name) == record.version:
             return work.result("alias-set", loaded, record)
-        draft = Draft(type=kinds.ALIAS_SET, subject={"model": record.model, "version": record.version}, data={"alias": name})
+        draft = Draft(
+            type=kinds.ALIAS_SET, subject={"model": record.model, "version": record.version}, data={"alias": name}
+        )
         work.append(loaded, lambda _state, _at: draft)
     return work.result("alias-set", loaded, record, next=f"mreg show {record.model}@{name}")
 
 
 def alias_remove(work: Workspace, model: str, name: str) -> Result:
     """Take an alias away; the events that set it stay."""
-    with work.writing() as loaded:
+    with writing(work) as loaded:
         draft = Draft(type=kinds.ALIAS_REMOVED, subject={"model": model_name(model)}, data={"alias": name})
         work.append(loaded, lambda _state, _at: draft)
     return work.result("alias-remove", loaded)
@@ -67,12 +78,14 @@ def tag(work: Workspace, ref: str, tags: Mapping[str, str]) -> Result:
     for key, value in tags.items():
         label(key, where="tag")
         line_text(value, where=f"tag {key}")
-    with work.writing() as loaded:
+    with writing(work) as loaded:
         record = find(work, loaded.state, ref)
         fresh = {key: value for key, value in tags.items() if record.tags.get(key) != value}
         if not fresh:
             return work.result("tag", loaded, record)
-        draft = Draft(type=kinds.TAGGED, subject={"model": record.model, "version": record.version}, data={"tags": fresh})
+        draft = Draft(
+            type=kinds.TAGGED, subject={"model": record.model, "version": record.version}, data={"tags": fresh}
+        )
         work.append(loaded, lambda _state, _at: draft)
     return work.result("tag", loaded, record, next=f"mreg show {record.ref}")
 
@@ -81,7 +94,7 @@ def note(work: Workspace, ref: str, text: str) -> Result:
     """Add a note."""
     if not free_text(text, where="note").strip():
         raise ReasonMissing("an empty note says nothing", location="note")
-    with work.writing() as loaded:
+    with writing(work) as loaded:
         record = find(work, loaded.state, ref)
         draft = Draft(type=kinds.NOTED, subject={"model": record.model, "version": record.version}, data={"text": text})
         work.append(loaded, lambda _state, _at: draft)

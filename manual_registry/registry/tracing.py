@@ -24,6 +24,7 @@ from manual_registry.core.state import State, VersionState
 from manual_registry.core.times import day_after, is_date, parse_time, stamp
 from manual_registry.core.values import Stage
 from manual_registry.core.walk import Look, Seen, walk
+from manual_registry.registry.access import read
 from manual_registry.registry.looking import directory_of, observed_blake3, place_of
 from manual_registry.registry.references import name_of
 
@@ -39,7 +40,7 @@ def trace(work: Workspace, ref: str, *, at: str | None, hash: bool, progress: Pr
         state, name = _through_index(work, ref)
         chain = Look(status=LinkStatus.RECORDED, message="the ledger's chain was not checked (--no-hash)")
     else:
-        state = work.read().state
+        state = read(work).state
         name = _named(work, state, ref, at)
         chain = Look(status=LinkStatus.VERIFIED, message=f"chain of {state.head_seq} events whole")
     record = state.versions[name]
@@ -52,7 +53,7 @@ def _through_index(work: Workspace, ref: str) -> tuple[State, tuple[str, str]]:
 
     index = open_index(work.ledger, work.root)
     if index is None:
-        loaded = work.read()
+        loaded = read(work)
         index = build_index(work.ledger, work.root, loaded.events, loaded.state)
         if index is None:
             return loaded.state, _named(work, loaded.state, ref, None)
@@ -63,7 +64,7 @@ def _through_index(work: Workspace, ref: str) -> tuple[State, tuple[str, str]]:
     except RegistryError as problem:
         if problem.status != 4:
             raise
-        state = work.read().state  # the ledger is not what the index was made from: read it whole
+        state = read(work).state  # the ledger is not what the index was made from: read it whole
         return state, _named(work, state, ref, None)
     finally:
         index.close()
@@ -82,7 +83,9 @@ def _named(work: Workspace, state: State, ref: str, at: str | None) -> tuple[str
         return ref, in_production_at(state, ref, at)
     found = state.production(ref)
     if found is None:
-        raise NothingInProduction(f"{ref} has no version in production", location=ref, hint=f"mreg trace {ref} --at TIME")
+        raise NothingInProduction(
+            f"{ref} has no version in production", location=ref, hint=f"mreg trace {ref} --at TIME"
+        )
     return ref, found.version
 
 
@@ -105,13 +108,17 @@ def in_production_at(state: State, model: str, at: str) -> str:
     first, last = stamp(begin), stamp(end)
     stays = [stay for stay in production_stays(state, model) if stay[1] < last and (stay[2] is None or stay[2] > first)]
     if not stays:
-        raise NothingInProduction(f"{model}: nothing was in production at {at}", location=model, hint=f"mreg history {model}")
+        raise NothingInProduction(
+            f"{model}: nothing was in production at {at}", location=model, hint=f"mreg history {model}"
+        )
     if len({stay[0] for stay in stays}) > 1:
         told = [f"{version} from {since} to {until or 'now'}" for version, since, until in stays]
         raise SeveralInTime(
             f"{model}: {len(told)} versions were in production at {at}: {'; '.join(told)}",
             location=model,
-            details={"intervals": [{"version": version, "from": since, "to": until} for version, since, until in stays]},
+            details={
+                "intervals": [{"version": version, "from": since, "to": until} for version, since, until in stays]
+            },
             hint=f"mreg trace {model} --at {stays[0][1]}",
         )
     return stays[0][0]
@@ -141,8 +148,16 @@ def _artefact(work: Workspace, record: VersionState, *, hash: bool, progress: Pr
         return Look(status=status, message=f"{place}: {'not hashed again' if there else 'GONE'}")
     found = observed_blake3(work, record, progress=progress)
     if found == record.blake3:
-        return Look(status=LinkStatus.VERIFIED, message=f"{place}: unchanged, blake3 {found[:12]}", detail={"observed_blake3": found})
-    why = f"blake3 is {found[:12]}, registered was {record.blake3[:12]}" if found else "gone, or not readable as registered"
+        return Look(
+            status=LinkStatus.VERIFIED,
+            message=f"{place}: unchanged, blake3 {found[:12]}",
+            detail={"observed_blake3": found},
+        )
+    why = (
+        f"blake3 is {found[:12]}, registered was {record.blake3[:12]}"
+        if found
+        else "gone, or not readable as registered"
+    )
     return Look(status=LinkStatus.BROKEN, message=f"{place}: {why}", detail={"observed_blake3": found})
 
 
@@ -199,7 +214,9 @@ def repository_of(work: Workspace, code: Mapping[str, Any] | None) -> GitReposit
         return holding[0]
     # Another project's repository around here proves nothing; the recorded one does.
     recorded = code.get("repository") if code else None
-    ours = [one for one in found if recorded and one.remote_url() and without_credentials(str(recorded)) == one.remote_url()]
+    ours = [
+        one for one in found if recorded and one.remote_url() and without_credentials(str(recorded)) == one.remote_url()
+    ]
     by_path = [one for one in found if places and one.directory.resolve() == places[0].resolve()]
     return next(iter(by_path or ours), None)
 
@@ -216,7 +233,11 @@ def _code(work: Workspace, code: Mapping[str, Any]) -> Look:
     name, address = repository.author(code["commit"])
     committed = stamp(repository.committed_at(code["commit"]))
     detail: dict[str, Json] = {"author_name": name, "author_email": address, "committed_at": committed}
-    return Look(status=LinkStatus.VERIFIED, message=f"found in {repository.directory.name}, by {name} <{address}> on {committed[:10]}", detail=detail)
+    return Look(
+        status=LinkStatus.VERIFIED,
+        message=f"found in {repository.directory.name}, by {name} <{address}> on {committed[:10]}",
+        detail=detail,
+    )
 
 
 def _data(work: Workspace, item: Mapping[str, Any], code: Mapping[str, Any] | None) -> Look:
@@ -234,6 +255,8 @@ def _data(work: Workspace, item: Mapping[str, Any], code: Mapping[str, Any] | No
     except (CommitUnknown, ReferenceUnresolved, NotARepository) as problem:
         return Look(status=LinkStatus.BROKEN, message=problem.message)
     if found.hash != item["hash"]:
-        return Look(status=LinkStatus.BROKEN, message=f"the commit says {found.hash[:12]}, registered was {item['hash'][:12]}")
+        return Look(
+            status=LinkStatus.BROKEN, message=f"the commit says {found.hash[:12]}, registered was {item['hash'][:12]}"
+        )
     place = found.detail.get("found_in")
     return Look(status=LinkStatus.VERIFIED, message=f"found{f' in {place}' if place else ''}, {found.hash[:12]}")

@@ -32,6 +32,8 @@ from manual_registry.core.ledger import Draft, file_name
 from manual_registry.core.results import Finding, Severity, Verification
 from manual_registry.core.view import ColumnKind
 from manual_registry.registry import views
+from manual_registry.registry.access import writing
+from manual_registry.registry.witnesses import unknown_heads
 from manual_registry.registry.workspace import Loaded
 
 if TYPE_CHECKING:
@@ -56,11 +58,26 @@ def verify(
 
     found = _ledger(work)
     loaded = Loaded(events=found.events, state=found.state)
-    checked = {"events": found.decided, "versions": 0, "files": 0, "bytes": 0, "signatures": len(views.copies(found.state, found.events)) // 2}
+    checked = {
+        "events": found.decided,
+        "versions": 0,
+        "files": 0,
+        "bytes": 0,
+        "signatures": len(views.copies(found.state, found.events)) // 2,
+    }
     if found.events:
         _witnesses(work, loaded, found, anchor)
         records = choose(work, loaded.state, refs, sample)
-        storage = audit_storage(work, loaded.state, records, whole=not refs and sample is None, quick=quick, both=both, jobs=jobs, progress=progress)
+        storage = audit_storage(
+            work,
+            loaded.state,
+            records,
+            whole=not refs and sample is None,
+            quick=quick,
+            both=both,
+            jobs=jobs,
+            progress=progress,
+        )
         found.findings += storage.findings
         checked |= {"versions": len(records), "files": storage.files, "bytes": storage.bytes}
         if not refs:
@@ -84,14 +101,16 @@ def _ledger(work: Workspace) -> Audit:
             stray = LedgerForeign(f"{place} is no event", location=place, clause="RP-13")
             found.findings.append(finding(stray, severity=Severity.WARNING))
         else:
-            fork = EventDoubled(f"{place} and ledger/{file_name(claimed)} both claim event {claimed}", location=place, clause="RP-13")
+            fork = EventDoubled(
+                f"{place} and ledger/{file_name(claimed)} both claim event {claimed}", location=place, clause="RP-13"
+            )
             found.findings.append(finding(fork))
     return found
 
 
 def _witnesses(work: Workspace, loaded: Loaded, found: Audit, anchor: str | None) -> None:
     if found.whole:
-        found.findings += [finding(problem) for problem in work.unknown_heads(loaded)]
+        found.findings += [finding(problem) for problem in unknown_heads(work, loaded)]
     if anchor is None:
         return
     path = Path(anchor)
@@ -129,13 +148,19 @@ def _approval_copies(work: Workspace, loaded: Loaded) -> list[Finding]:
     wanted = views.copies(loaded.state, loaded.events)
     findings = []
     root = work.root / "approvals"
-    there = {path.relative_to(work.root).as_posix() for path in root.rglob("*") if path.is_file() and ".inbox" not in path.parts}
+    there = {
+        path.relative_to(work.root).as_posix()
+        for path in root.rglob("*")
+        if path.is_file() and ".inbox" not in path.parts
+    }
     for path, data in wanted.items():
         if path not in there:
             absent = ApprovalCopyDiffers(f"{path} is missing; the ledger has it", location=path, clause="RP-10")
             findings.append(finding(absent, severity=Severity.WARNING))
         elif (work.root / path).read_bytes() != data:
-            findings.append(finding(ApprovalCopyDiffers(f"{path} differs from the ledger", location=path, clause="RP-10")))
+            findings.append(
+                finding(ApprovalCopyDiffers(f"{path} differs from the ledger", location=path, clause="RP-10"))
+            )
     for path in sorted(there - wanted.keys()):
         if not _own_temporary(path):
             findings.append(finding(ApprovalCopyDiffers(f"{path} is not in the ledger", location=path, clause="RP-10")))
@@ -152,23 +177,35 @@ def _allowed_signers(work: Workspace, loaded: Loaded) -> list[Finding]:
     name = allowed_signers.FILE_NAME
     path = work.root / name
     if not path.is_file():
-        gone = AllowedSignersDiffers(f"{name} is missing; the next change of the roster renders it", location=name, clause="RP-14")
+        gone = AllowedSignersDiffers(
+            f"{name} is missing; the next change of the roster renders it", location=name, clause="RP-14"
+        )
         return [finding(gone, severity=Severity.WARNING)]
     text, wanted = path.read_text(encoding="utf-8", errors="replace"), views.signers_text(loaded.state)
     if text == wanted:
         return []
     theirs, ours = text.splitlines(), wanted.splitlines()
     findings = [
-        finding(AllowedSignersDiffers(f"{name}: line {number} is not in the ledger: {line[:80]}", location=f"{name}:{number}", clause="RP-14"))
+        finding(
+            AllowedSignersDiffers(
+                f"{name}: line {number} is not in the ledger: {line[:80]}", location=f"{name}:{number}", clause="RP-14"
+            )
+        )
         for number, line in enumerate(theirs, 1)
         if line not in ours
     ]
     findings += [
-        finding(AllowedSignersDiffers(f"{name}: a line of the ledger is missing: {line[:80]}", location=name, clause="RP-14"))
+        finding(
+            AllowedSignersDiffers(
+                f"{name}: a line of the ledger is missing: {line[:80]}", location=name, clause="RP-14"
+            )
+        )
         for line in ours
         if line not in theirs
     ]
-    return findings or [finding(AllowedSignersDiffers(f"{name} has the lines of the ledger in another order", location=name))]
+    return findings or [
+        finding(AllowedSignersDiffers(f"{name} has the lines of the ledger in another order", location=name))
+    ]
 
 
 def _workbook(work: Workspace, loaded: Loaded) -> list[Finding]:
@@ -179,22 +216,51 @@ def _workbook(work: Workspace, loaded: Loaded) -> list[Finding]:
     try:
         state = port.inspect(work.workbook_path)
         if not state.present:
-            return [_info("MR-V003", place, "the workbook is gone; the next writing command renders it anew", Severity.WARNING)]
+            return [
+                _info(
+                    "MR-V003", place, "the workbook is gone; the next writing command renders it anew", Severity.WARNING
+                )
+            ]
         base = views.base_view(work, loaded)
         if base is None:
-            return [_info("MR-V004", place, "the workbook names no head of this ledger; what differs in it cannot be told", Severity.WARNING)]
+            return [
+                _info(
+                    "MR-V004",
+                    place,
+                    "the workbook names no head of this ledger; what differs in it cannot be told",
+                    Severity.WARNING,
+                )
+            ]
         differences = port.differences(work.workbook_path, base)
     except WorkbookUnreadable as problem:
         return [finding(problem, location=place)]
     findings = []
     if (state.head_seq, state.head_hash) != loaded.head:
-        findings.append(_info("MR-V005", place, f"the view is behind: it shows event {state.head_seq} of {loaded.head[0]}", Severity.WARNING))
+        findings.append(
+            _info(
+                "MR-V005",
+                place,
+                f"the view is behind: it shows event {state.head_seq} of {loaded.head[0]}",
+                Severity.WARNING,
+            )
+        )
     for one in differences:
         where = f"{place}:{one.place}"
         if one.kind is ColumnKind.EDITABLE and one.column is not None:
-            findings.append(_info("MR-V006", where, f"{one.column} of {one.row}: {one.found!r} waits (the record has {one.base!r})", Severity.INFO))
+            findings.append(
+                _info(
+                    "MR-V006",
+                    where,
+                    f"{one.column} of {one.row}: {one.found!r} waits (the record has {one.base!r})",
+                    Severity.INFO,
+                )
+            )
             continue
-        told = f"{one.column} of {one.row}: {one.found!r}, but the record has {one.base!r}" if one.column else f"row {one.row}: {one.found}"
+        told = (
+            f"{one.column} of {one.row}: {one.found!r}, but the record has {one.base!r}"
+            if one.column
+            else f"row {one.row}: {one.found}"
+        )
         findings.append(finding(WorkbookEdited(f"{where}: {told}", location=where, clause="RP-15")))
     return findings
 
@@ -211,5 +277,5 @@ def _record(work: Workspace, outcome: Verification, refs: Sequence[str]) -> None
         "findings": [one.document() for one in errors[:100]],
         "scope": list(refs),
     }
-    with work.writing() as loaded:
+    with writing(work) as loaded:
         work.append(loaded, lambda _state, _at: Draft(type=kinds.VERIFIED, subject={}, data=data))

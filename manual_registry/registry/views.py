@@ -157,7 +157,11 @@ def _workbook(work: Workspace, loaded: Loaded) -> None:
     if not present and loaded.events[0] not in loaded.written:
         work.warn(f"{work.config.workbook} was gone; it was rendered anew from the ledger")
     if done.waiting:
-        told = "1 cell differs from the record and was" if done.waiting == 1 else f"{done.waiting} cells differ from the record and were"
+        told = (
+            "1 cell differs from the record and was"
+            if done.waiting == 1
+            else f"{done.waiting} cells differ from the record and were"
+        )
         work.warn(f"{told} left alone; mreg verify names them, mreg reset-view renders the workbook anew")
 
 

@@ -51,7 +51,9 @@ def _workbook(work: Workspace, loaded: Loaded) -> Iterator[Witness]:
 
 def statement_files(root: Path) -> list[Path]:
     """Return the statement copies under approvals/ (not the inbox, not signatures)."""
-    return sorted(path for path in (root / "approvals").rglob("*.json") if ".inbox" not in path.parts and path.is_file())
+    return sorted(
+        path for path in (root / "approvals").rglob("*.json") if ".inbox" not in path.parts and path.is_file()
+    )
 
 
 def _statements(work: Workspace, loaded: Loaded) -> Iterator[Witness]:

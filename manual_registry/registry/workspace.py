@@ -1,9 +1,7 @@
 """What every command needs of an opened registry: the checked ledger, one writer at a time, the decided append.
 
-Rules held here: a writing command works under the write lock, on the whole checked chain (never on the index); an event
-is decided on the state at ``prev`` and decided again after a lost race; a head that the ledger lacks stops every
-writer (clause RP-13). Half-made things of killed processes are finished or discarded first (:mod:`recovery`); the
-views are brought up to date last (:mod:`views`).
+Rules held here: an event is decided on the state at ``prev`` and decided again after a lost race; a governed command
+works on the whole checked chain, never on the index. Locks, witnesses, recovery and views are left to :mod:`access`.
 """
 
 from __future__ import annotations
@@ -11,8 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +18,8 @@ from manual_registry.adapters import config as configs
 from manual_registry.adapters import memory
 from manual_registry.adapters.ledger_files import LedgerFiles
 from manual_registry.adapters.storage import LocalStorage
-from manual_registry.core.decide import clock_warning, decide
+from manual_registry.core.decide import decide
 from manual_registry.core.errors import (
-    HeadUnknown,
     LostRace,
     NoRegistry,
     PolicyDiffers,
@@ -69,7 +65,9 @@ def find_root(path: Path | None, environ: Mapping[str, str]) -> Path:
     named = path or (Path(environ["MANUAL_REGISTRY"]) if environ.get("MANUAL_REGISTRY") else None)
     if named is not None:
         if not (named / configs.FILE).is_file():
-            raise NoRegistry(f"{named} is not a registry: it has no {configs.FILE}", location=str(named), hint=f"mreg init {named}")
+            raise NoRegistry(
+                f"{named} is not a registry: it has no {configs.FILE}", location=str(named), hint=f"mreg init {named}"
+            )
         return named.resolve()
     here = Path.cwd()
     for candidate in (here, *here.parents):
@@ -127,15 +125,6 @@ class Workspace:
         events = self.ledger.load()
         return Loaded(events=events, state=fold(events))
 
-    def read(self) -> Loaded:
-        """Load for a reading command: what would stop a writer is a warning here."""
-        loaded = self.load()
-        for problem in self.unknown_heads(loaded):
-            self.warn(problem.message)
-        if self.policy_differences(loaded.state):
-            self.warn("registry.toml differs from the policy in force; a lead signs it with: mreg policy sign --as EMAIL")
-        return loaded
-
     def policy_differences(self, state: State) -> tuple[Setting, ...]:
         """Compare registry.toml with what the ledger has put in force (clause RP-14)."""
         return differences(governed(state), self.config.governed())
@@ -154,30 +143,7 @@ class Workspace:
             )
         ]
 
-    def unknown_heads(self, loaded: Loaded) -> list[HeadUnknown]:
-        """Return a problem for each witness (machine, workbook, signed statement) whose head the chain lacks."""
-        from manual_registry.registry import witnesses
-
-        return witnesses.unknown_heads(self, loaded)
-
     # -- writing ------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def writing(self) -> Iterator[Loaded]:
-        """Hold the write lock over the checked chain; at the end the views follow, also after a refusal half-way."""
-        from manual_registry.adapters.locks import WriteLock
-        from manual_registry.registry import recovery, views
-
-        with WriteLock(self.root):
-            loaded = self.load()
-            raise_for(self.unknown_heads(loaded))
-            self.warn(clock_warning(loaded.state, self.now()))
-            recovery.recover(self, loaded)
-            try:
-                yield loaded
-            finally:
-                if loaded.written:
-                    views.publish(self, loaded)
 
     def append(self, loaded: Loaded, build: Build, *, review: Review | None = None) -> Event:
         """Decide and write one event; ``build`` is called anew after each lost race.

@@ -1,6 +1,7 @@
 """Kills a process with SIGKILL before its n-th file operation, for every n, and recovers each time.
 
-Run by test_storage_kill.py as ``python storage_kill_driver.py SCENARIO DIRECTORY``; prints how many kills it survived.
+Run by test_storage_kill.py as ``python storage_kill_driver.py SCENARIO DIRECTORY STRIDE`` (STRIDE 3: before every
+third operation only); prints before how many operations there was something to kill.
 The ledger is played by one file per event, written the way the real one is.
 """
 
@@ -117,22 +118,22 @@ def killed_before(number: int, act: Callable[[], None]) -> bool:
     sys.addaudithook(hook)
     try:
         act()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - a forked child must not run on
         sys.excepthook(*sys.exc_info())
         os._exit(1)
     os._exit(0)
 
 
-def main(scenario: str, directory: Path) -> None:
+def main(scenario: str, directory: Path, stride: int) -> None:
     source = directory / "source"
     (source / "sub").mkdir(parents=True)
     (source / "model.bin").write_bytes(b"m" * 100_000)
     (source / "sub" / "empty").touch()
     steps = ["register", "attach", "archive", "unarchive"]
     before = {"register": 0, "attach": 1, "archive": 1, "unarchive": 3}[scenario]
-    number, alive = 0, False
+    number, alive = 1 - stride, False
     while not alive:
-        number += 1
+        number += stride
         life = Life(directory / f"root{number}", source)
         for step in steps[:before]:
             getattr(life, step)()
@@ -143,8 +144,8 @@ def main(scenario: str, directory: Path) -> None:
             getattr(life, scenario)()  # the next try goes through
             life.check()
         shutil.rmtree(life.root)
-    print(number - 1)
+    print(number - stride)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

@@ -29,7 +29,11 @@ def bag(tmp_path: Path) -> Path:
     for path, data in FILES.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
-    info = [("Bagging-Date", "2026-11-24"), ("External-Description", "first line\nsecond: line\n\nthird"), ("Empty", "")]
+    info = [
+        ("Bagging-Date", "2026-11-24"),
+        ("External-Description", "first line\nsecond: line\n\nthird"),
+        ("Empty", ""),
+    ]
     bagit.write_tags(folder, [entry(path, data) for path, data in FILES.items()], info)
     return folder
 
@@ -101,8 +105,22 @@ def damage(bag: Path, kind: str) -> str:
 
 @pytest.mark.parametrize(
     "kind",
-    ["flipped", "added", "gone", "link", "empty folder", "tag changed", "tag added", "other version", "oxum"]
-    + ["bagit.txt", "bag-info.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt", "B3SUMS"],
+    [
+        "flipped",
+        "added",
+        "gone",
+        "link",
+        "empty folder",
+        "tag changed",
+        "tag added",
+        "other version",
+        "oxum",
+        "bagit.txt",
+        "bag-info.txt",
+        "manifest-sha256.txt",
+        "tagmanifest-sha256.txt",
+        "B3SUMS",
+    ],
 )
 @pytest.mark.parametrize("both", [True, False])
 def test_every_damage_is_found_where_it_is(bag: Path, kind: str, both: bool) -> None:
@@ -113,8 +131,14 @@ def test_every_damage_is_found_where_it_is(bag: Path, kind: str, both: bool) -> 
 @pytest.mark.parametrize("name", ["manifest-sha256.txt", "tagmanifest-sha256.txt"])
 @pytest.mark.parametrize(
     "line",
-    [b"0" * 64 + b"  ../../etc/passwd\n", b"0" * 64 + b"  /etc/passwd\n", b"0" * 64 + b"  ~/x\n", b"\xff\n", b"short  x\n"]
-    + [b"0" * 64 + b"  data/record.json\n" * 2],
+    [
+        b"0" * 64 + b"  ../../etc/passwd\n",
+        b"0" * 64 + b"  /etc/passwd\n",
+        b"0" * 64 + b"  ~/x\n",
+        b"\xff\n",
+        b"short  x\n",
+        b"0" * 64 + b"  data/record.json\n" * 2,
+    ],
 )
 def test_manifests_that_lead_out_of_the_bag(bag: Path, name: str, line: bytes) -> None:
     with (bag / name).open("ab") as stream:

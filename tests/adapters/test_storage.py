@@ -83,9 +83,7 @@ def test_a_directory_in_place(storage: LocalStorage, source: Path) -> None:
 
 
 @pytest.mark.parametrize("tool", ["sha256sum", "b3sum"])
-def test_other_tools_agree_there_and_in_a_copy(
-    storage: LocalStorage, source: Path, tool: str, tmp_path: Path
-) -> None:
+def test_other_tools_agree_there_and_in_a_copy(storage: LocalStorage, source: Path, tool: str, tmp_path: Path) -> None:
     if shutil.which(tool) is None:
         pytest.skip(f"{tool} is not installed")
     place(storage, source)
@@ -292,8 +290,13 @@ def test_attach_discarded_leaves_no_trace(storage: LocalStorage, source: Path) -
 
 @pytest.mark.parametrize(
     ("kind", "name", "error"),
-    [("config", "nowhere", FileUnknown), ("config", "fifo", ArtefactSpecial), ("config", "50%", BadPath)]
-    + [("config", "folder", ArtefactSpecial), ("cards", "a", UsageError)],
+    [
+        ("config", "nowhere", FileUnknown),
+        ("config", "fifo", ArtefactSpecial),
+        ("config", "50%", BadPath),
+        ("config", "folder", ArtefactSpecial),
+        ("cards", "a", UsageError),
+    ],
 )
 def test_bad_evidence(
     storage: LocalStorage, source: Path, tmp_path: Path, kind: str, name: str, error: type[RegistryError]

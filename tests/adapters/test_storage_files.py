@@ -183,7 +183,13 @@ def test_two_locks_on_one_path_in_one_process(tmp_path: Path) -> None:
 
 # -- RP-3: the one module that removes ---------------------------------------------------------------------------
 
-REMOVING = {"unlink", "rmtree", "rmdir", "remove", "removedirs", "TemporaryDirectory", "NamedTemporaryFile"}
+REMOVING = {"unlink", "rmtree", "rmdir", "remove", "removedirs"}
+#: What these remove lies outside every registry.
+OUTSIDE = {
+    "adapters/keyfiles.py": "half of a new key pair",
+    "adapters/memory.py": "this machine's own memory, in the user's state directory",
+    "cli/output.py": "the draft of a file named by -o",
+}
 
 
 def test_only_the_remover_removes() -> None:
@@ -191,6 +197,8 @@ def test_only_the_remover_removes() -> None:
     offenders: list[str] = []
     for path in package.rglob("*.py"):
         if path.name == "remover.py" and path.parent.name == "adapters":
+            continue
+        if path.relative_to(package).as_posix() in OUTSIDE:
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +18,40 @@ from manual_registry.core import canonical
 DRIVER = Path(__file__).with_name("storage_kill_driver.py")
 
 
-@pytest.mark.parametrize("scenario", ["register", "attach", "archive", "unarchive"])
-def test_kill_at_every_step(tmp_path: Path, scenario: str) -> None:
+SCENARIOS = ["register", "attach", "archive", "unarchive"]
+
+
+def kill_at_every(scenario: str, stride: int, directory: Path) -> None:
     done = subprocess.run(
-        [sys.executable, DRIVER, scenario, tmp_path], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, DRIVER, scenario, directory, str(stride)],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 20
+    assert int(done.stdout) > 40
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    """A directory in memory where there is one: hundreds of lives are written durably."""
+    if not Path("/dev/shm").is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as made:
+        yield Path(made)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_kill_at_every_few_steps(directory: Path, scenario: str) -> None:
+    kill_at_every(scenario, 7, directory)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_kill_at_every_step(directory: Path, scenario: str) -> None:
+    kill_at_every(scenario, 1, directory)
 
 
 @pytest.fixture

@@ -153,9 +153,7 @@ RECORD = {
             "passed": True,
             "evaluated_at": "2026-11-20",
             "evaluation_dataset": "hold|out",
-            "metrics": [
-                {"name": "auc_roc", "value": 0.8, "lower": 0.75, "threshold": 0.7, "direction": "higher"}
-            ],
+            "metrics": [{"name": "auc_roc", "value": 0.8, "lower": 0.75, "threshold": 0.7, "direction": "higher"}],
         }
     ],
     "approvals": [{"id": "A9", "to": "production", "status": "used", "approver": "ada@example.org"}],

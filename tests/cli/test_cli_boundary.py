@@ -107,18 +107,13 @@ def test_trace_and_verify_print_their_document_when_they_exit_4(run: Run, facade
     ran = run("trace", "churn", "--json")
     assert (ran.status, ran.err) == (4, "")
     assert json.loads(ran.out)["verified"] is False
-    finding = Finding(
-        code="MR-A001", severity=Severity.ERROR, location="models/x", message="differs", clause="RP-1"
-    )
+    finding = Finding(code="MR-A001", severity=Severity.ERROR, location="models/x", message="differs", clause="RP-1")
     facade.answers["verify"] = Verification(checked={"versions": 1}, findings=(finding,))
     ran = run("--json", "verify")
     assert (ran.status, ran.err) == (4, "")
     assert json.loads(ran.out)["ok"] is False
     ran = run("verify")
-    assert (
-        ran.out
-        == "error MR-A001: models/x: differs [RP-1]\nNOT ok: 1 error, 0 warnings; checked 1 versions\n"
-    )
+    assert ran.out == "error MR-A001: models/x: differs [RP-1]\nNOT ok: 1 error, 0 warnings; checked 1 versions\n"
 
 
 def test_a_missing_link_fails_only_strictly(run: Run, facade: FakeRegistry) -> None:
@@ -160,9 +155,7 @@ def test_warnings_come_before_the_reasons(run: Run, facade: FakeRegistry) -> Non
 
 
 def test_a_writing_command_ends_with_the_head(run: Run, facade: FakeRegistry) -> None:
-    facade.answers["note"] = result(
-        warnings=("the view is behind",), notes=("kept",), next="mreg show churn@1"
-    )
+    facade.answers["note"] = result(warnings=("the view is behind",), notes=("kept",), next="mreg show churn@1")
     ran = run("note", "churn@1", "x")
     assert ran.out.splitlines() == [
         "noted on churn@1",
@@ -212,3 +205,9 @@ def test_a_full_disk_behind_the_output_is_an_error() -> None:
     assert done.returncode == 8
     assert done.stderr.startswith("error MR-X001: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_nothing(closed: str) -> None:
+    done = _process(CODE, closed)
+    assert (done.returncode, done.stderr) == (0, "")

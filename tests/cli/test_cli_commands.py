@@ -162,7 +162,13 @@ def test_signing_shows_the_review_first(run: Run, facade: FakeRegistry) -> None:
             "to": "production",
             "replaces": "1",
             "metrics": [{"name": "auc", "value": 0.9, "production": 0.8, "difference": 0.1}],
-            "gates": [{"gate": "fairness", "passed": True, "metrics": [{"name": "dpr", "value": 0.9}]}],
+            "gates": [
+                {
+                    "gate": "fairness",
+                    "passed": True,
+                    "metrics": [{"name": "dpr", "value": 0.9, "lower": 0.85, "threshold": 0.8, "direction": "higher"}],
+                }
+            ],
             "registered_by": ["sme@x.y"],
             "blake3": "ab" * 32,
             "limitations": "none known",
@@ -173,7 +179,7 @@ def test_signing_shows_the_review_first(run: Run, facade: FakeRegistry) -> None:
     assert ran.status == 0
     assert "staging -> production, replaces 1" in ran.err
     assert "auc" in ran.err
-    assert "fairness  passed" in ran.err
+    assert "fairness passed: dpr 0.9 (0.85 to ?), asked >= 0.8" in ran.err
     assert facade.asked[-1] == (
         "approval_sign",
         ("A1",),
@@ -184,9 +190,7 @@ def test_signing_shows_the_review_first(run: Run, facade: FakeRegistry) -> None:
     assert json.loads(ran.out)["schema"] == "manual-registry/result/1"
 
 
-def test_a_statement_goes_to_the_file_and_the_result_to_stdout(
-    run: Run, facade: FakeRegistry, tmp_path: Path
-) -> None:
+def test_a_statement_goes_to_the_file_and_the_result_to_stdout(run: Run, facade: FakeRegistry, tmp_path: Path) -> None:
     facade.answers["approval_statement"] = (b"{}\n", result())
     target = tmp_path / "s.json"
     ran = run("approval", "statement", "A1", "--as", "l@x.y", "-o", str(target))
@@ -218,6 +222,17 @@ def test_anchor_and_card(run: Run, facade: FakeRegistry, tmp_path: Path) -> None
     assert (missing.status, missing.err[:14]) == (8, "error MR-X003:")
 
 
+def test_an_output_may_be_a_device_or_a_link(run: Run, facade: FakeRegistry, tmp_path: Path) -> None:
+    facade.answers["anchor"] = "line"
+    assert run("anchor", "-o", "/dev/null").status == 0
+    assert not Path("/dev/null").is_file()
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    assert run("anchor", "-o", str(tmp_path / "link")).status == 0
+    assert ((tmp_path / "link").is_symlink(), (tmp_path / "real").read_text()) == (True, "line\n")
+    assert run("anchor", "-o", str(tmp_path)).status == 6
+
+
 def test_a_template_is_never_written_over_a_file(run: Run, facade: FakeRegistry, tmp_path: Path) -> None:
     facade.answers["metadata_template"] = "training_data:\n"
     target = tmp_path / "m.yaml"
@@ -244,9 +259,7 @@ def test_verify_quiet_and_record(run: Run, facade: FakeRegistry) -> None:
     assert run("verify", "--quiet").out == ""
     assert run("verify", "--record").out.splitlines()[-1] == f"ledger 7 {HEAD[1]}"
     assert json.loads(run("verify", "--record", "--json").out)["ledger"] == {"seq": 7, "hash": HEAD[1]}
-    run(
-        "verify", "a@1", "b@2", "--sample", "3", "--jobs", "2", "--both", "--quick", "--anchor", "1:sha256:ab"
-    )
+    run("verify", "a@1", "b@2", "--sample", "3", "--jobs", "2", "--both", "--quick", "--anchor", "1:sha256:ab")
     assert facade.asked[-1] == (
         "verify",
         (("a@1", "b@2"),),

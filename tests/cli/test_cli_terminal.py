@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,7 @@ def test_the_three_command_user_is_asked_nothing(tmp_path: Path) -> None:
 def test_ctrl_c_at_a_question_is_130(tmp_path: Path) -> None:
     child = _spawn("", "init", str(tmp_path))
     child.expect("Name of the AI system")
+    time.sleep(0.3)  # the prompt is written before the reading begins
     child.sendintr()
     text, status = _end(child)
     assert status == 130
@@ -112,9 +114,7 @@ def test_ctrl_c_at_a_question_is_130(tmp_path: Path) -> None:
     assert "Traceback" not in text
 
 
-LIST = (
-    "fake.answers['list'] = [dict(model='m', version='1', stage='production', approver='[blink]x[/blink]')]\n"
-)
+LIST = "fake.answers['list'] = [dict(model='m', version='1', stage='production', approver='[blink]x[/blink]')]\n"
 
 
 def test_a_table_on_a_terminal_is_coloured_and_reads_no_markup() -> None:

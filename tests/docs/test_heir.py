@@ -15,6 +15,7 @@ from manual_registry.adapters.templates import render
 from manual_registry.core.allowed_signers import AllowedSigner
 from manual_registry.core.allowed_signers import render as render_signers
 from manual_registry.core.canonical import dump, sha256_hex
+from manual_registry.core.errors import Json
 from manual_registry.core.ledger import Draft, Event, file_name, seal
 from manual_registry.core.manifest import FileEntry, manifest_bytes
 from manual_registry.core.sshkeys import parse_public_key
@@ -82,9 +83,7 @@ def _store(directory: Path, files: dict[str, bytes]) -> tuple[str, str]:
 
 
 def _bag(directory: Path) -> None:
-    (directory / "bagit.txt").write_text(
-        "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n", encoding="utf-8"
-    )
+    (directory / "bagit.txt").write_text("BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n", encoding="utf-8")
     payload = sorted(path for path in (directory / "data").rglob("*") if path.is_file())
     _manifest(directory, "manifest-sha256.txt", payload)
     blake = [f"{blake3(path.read_bytes()).hexdigest()}  {path.relative_to(directory)}\n" for path in payload]
@@ -116,7 +115,7 @@ class _Signer:
 
     def sign(self, copy: Path, namespace: str, who: str, seen: Event, issued_at: str = WHEN) -> None:
         """Leave a statement and its signature at ``copy``, as the tool does under approvals/."""
-        predicate = {
+        predicate: dict[str, Json] = {
             who: self.principal,
             "comment": 'so says "approver":"eve@example.org"',
             "issued_at": issued_at,
@@ -125,9 +124,7 @@ class _Signer:
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(dump({"subject": [], "predicate": predicate}))
         name = f"{namespace}@manual-registry"
-        subprocess.run(
-            ["ssh-keygen", "-q", "-Y", "sign", "-f", str(self.key), "-n", name, str(copy)], check=True
-        )
+        subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", str(self.key), "-n", name, str(copy)], check=True)
 
 
 def _sign_everything(root: Path, tmp: Path, seen: Event) -> None:
@@ -176,6 +173,33 @@ def test_a_whole_registry_passes_every_check(root: Path, shell: str) -> None:
         assert f'Good "{namespace}@manual-registry" signature for {who}' in signed
     assert "BAD" not in signed
     assert "ANOTHER" not in signed
+
+
+@pytest.fixture(scope="module")
+def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The registry of the demo: what the tool really leaves behind."""
+    from manual_registry import demo
+
+    directory = tmp_path_factory.mktemp("heir") / "demo"
+    demo.run(directory, report=lambda _line: None)
+    return directory / "registry"
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_what_the_tool_leaves_behind_passes(demo_root: Path, check: str) -> None:
+    said = _run(check, demo_root)
+    lines = [line for line in said.splitlines() if not line.startswith("Good ")]
+    assert all("checked" in line or "  ledger/0" in line for line in lines), said
+    signatures = list((demo_root / "approvals").rglob("*.sig"))
+    assert said.count("Good ") == (len(signatures) if check == "The signatures" else 0)
+
+
+def test_the_registry_holds_the_texts_filled_in(demo_root: Path) -> None:
+    first = sha256_hex((demo_root / "ledger" / file_name(1)).read_bytes())[:32]
+    for name in ("README.txt", "FORMAT.md"):
+        text = (demo_root / name).read_text(encoding="utf-8")
+        assert first in text
+        assert "{{" not in text
 
 
 def _flip(path: Path) -> None:
@@ -258,9 +282,7 @@ DAMAGE: list[tuple[str, str, Callable[[Path], object]]] = [
 @pytest.mark.parametrize(
     ("check", "said", "damage"), DAMAGE, ids=[f"{said}-{n}" for n, (_, said, _) in enumerate(DAMAGE)]
 )
-def test_each_damage_is_found_and_located(
-    root: Path, check: str, said: str, damage: Callable[[Path], object]
-) -> None:
+def test_each_damage_is_found_and_located(root: Path, check: str, said: str, damage: Callable[[Path], object]) -> None:
     damage(root)
     assert said in _run(check, root)
 
@@ -278,9 +300,7 @@ def test_an_empty_registry_passes(tmp_path: Path) -> None:
 
 
 def test_values_stand_in_the_texts() -> None:
-    text = render(
-        "README.txt.j2", system="Crédit & Co <x>", risk="limited", registry_id="ab" * 16, created=WHEN
-    )
+    text = render("README.txt.j2", system="Crédit & Co <x>", risk="limited", registry_id="ab" * 16, created=WHEN)
     for value in ("Crédit & Co <x>", "limited", "ab" * 16, WHEN):
         assert value in text
     assert max(map(len, text.splitlines())) <= 120

@@ -45,9 +45,7 @@ def _environment(home: Path) -> dict[str, str]:
     names.mkdir()
     for name in ("mreg", "manual-registry"):
         script = names / name
-        script.write_text(
-            f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m manual_registry "$@"\n', encoding="utf-8"
-        )
+        script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m manual_registry "$@"\n', encoding="utf-8")
         script.chmod(0o755)
     kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "OPENBLAS_CORETYPE") if name in os.environ}
     return {**kept, "PATH": f"{names}:{os.environ['PATH']}", "HOME": str(home), "PYTHONPATH": str(ROOT)}
@@ -106,14 +104,10 @@ def test_there_are_exactly_two_set_up_commands_and_ci_runs_them() -> None:
 
 
 def test_ci_reads_the_commands_that_stand_here() -> None:
-    function = re.search(
-        r"readme_command\(\) \{.*?\n\}", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.DOTALL
-    )
+    function = re.search(r"readme_command\(\) \{.*?\n\}", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.DOTALL)
     assert function
     for name, text in SET_UP.findall(README):
-        read = _run(
-            f"here={shlex.quote(str(ROOT))}; {function[0]}; readme_command {name}", ROOT, dict(os.environ)
-        )
+        read = _run(f"here={shlex.quote(str(ROOT))}; {function[0]}; readme_command {name}", ROOT, dict(os.environ))
         assert [read.stdout.strip()] == [command.line for command in _commands(text)]
 
 
@@ -135,8 +129,6 @@ def test_exit_statuses_are_those_of_the_code() -> None:
 
     told = {int(status) for status in re.findall(r"\| (\d+) (?=\|)", README)}
     used = {
-        cls.status
-        for cls in vars(errors).values()
-        if isinstance(cls, type) and issubclass(cls, errors.RegistryError)
+        cls.status for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, errors.RegistryError)
     }
     assert used <= told

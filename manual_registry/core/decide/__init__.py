@@ -66,7 +66,7 @@ def decide(state: State, event: Event) -> list[RegistryError]:
         return [*_clock(state, event), *_DECISIONS[event.type](state, event)]
     except RegistryError as problem:  # a validator of core.values refused a member
         return list(problem.reasons)
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as problem:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError, RecursionError) as problem:
         # Only a hand-made event gets here: its inner members are not what a writer of ours puts there.
         return [EventUnreadable(f"event {event.seq} ({event.type}) does not hold together: {problem}")]
 

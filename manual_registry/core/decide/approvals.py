@@ -26,7 +26,9 @@ def _request(state: State, event: Event) -> Request | RegistryError:
     if found is None or (found.model, found.version) != (event.subject["model"], event.subject["version"]):
         return ApprovalUnknown(f"no approval {name!r}", location=name, hint="mreg approval list")
     if found.kind != "stage":
-        return FormatTooNew(f"approval {name} is of kind {found.kind}, which this tool does not know yet", location=name)
+        return FormatTooNew(
+            f"approval {name} is of kind {found.kind}, which this tool does not know yet", location=name
+        )
     return found
 
 
@@ -55,8 +57,13 @@ def requested(state: State, event: Event) -> list[RegistryError]:
     if data["replaces"] != (production.version if production else None):
         return [TransitionForbidden(f"{record.ref}: the request names another version to replace", clause="RP-9")]
     if to is Stage.EXPERIMENTAL:
-        return [TransitionForbidden(f"{record.ref}: going back to experimental needs no approval", clause="RP-9",
-                                    hint=f"mreg promote {record.ref} --to experimental --reason TEXT")]
+        return [
+            TransitionForbidden(
+                f"{record.ref}: going back to experimental needs no approval",
+                clause="RP-9",
+                hint=f"mreg promote {record.ref} --to experimental --reason TEXT",
+            )
+        ]
     return transitions.check("archive" if to is Stage.ARCHIVED else "promote", before, to, ref=record.ref)
 
 
@@ -89,7 +96,9 @@ def _comment(statement: str) -> list[RegistryError]:
     found = read_statement(statement)
     said = found["predicate"] if found else {}
     if said.get("decision") == "rejected" and not str(said.get("comment") or "").strip():
-        return [ReasonMissing("a rejection needs a comment", location="comment", clause="RP-10", hint='add --comment "…"')]
+        return [
+            ReasonMissing("a rejection needs a comment", location="comment", clause="RP-10", hint='add --comment "…"')
+        ]
     return []
 
 
@@ -101,7 +110,9 @@ def _ratified_in_time(state: State, request: Request, event: Event) -> list[Regi
         return []
     return [
         ApprovalClosed(
-            f"approval {request.id} had to ratify the rollback within {core.RATIFY_HOURS} hours", clause="RP-10", location=request.id
+            f"approval {request.id} had to ratify the rollback within {core.RATIFY_HOURS} hours",
+            clause="RP-10",
+            location=request.id,
         )
     ]
 
@@ -114,5 +125,11 @@ def withdrawn(state: State, event: Event) -> list[RegistryError]:
     if not core.is_open(request):
         return [closed(request)]
     if request.ratifies is not None:
-        return [ApprovalClosed(f"approval {request.id} ratifies a rollback and cannot be withdrawn", location=request.id, clause="RP-10")]
+        return [
+            ApprovalClosed(
+                f"approval {request.id} ratifies a rollback and cannot be withdrawn",
+                location=request.id,
+                clause="RP-10",
+            )
+        ]
     return []

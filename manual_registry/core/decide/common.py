@@ -42,7 +42,9 @@ def unknown(state: State, model: str, version: str) -> RegistryError:
         return ModelUnknown(f"no model {model!r} in this registry", location=model, hint="mreg list")
     there = ", ".join(found.versions[-5:])
     return VersionUnknown(
-        f"{model} has no version {version!r}; the latest are {there}", location=f"{model}@{version}", hint=f"mreg search model={model}"
+        f"{model} has no version {version!r}; the latest are {there}",
+        location=f"{model}@{version}",
+        hint=f"mreg search model={model}",
     )
 
 
@@ -75,7 +77,9 @@ def gate_reasons(state: State, record: VersionState, to: Stage) -> list[Registry
         # A threshold of the policy that no report measures would else be passed by renaming the metric.
         reports = [report_from(gate) for gate in latest.values()]
         reasons += [
-            GateFailed(f"{record.ref}: {sentence}", clause="RP-12", hint=f"mreg attach {record.ref} --gates REPORT.json")
+            GateFailed(
+                f"{record.ref}: {sentence}", clause="RP-12", hint=f"mreg attach {record.ref} --gates REPORT.json"
+            )
             for sentence in unmeasured(reports, state.policy.thresholds)
         ]
     return reasons

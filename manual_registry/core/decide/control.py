@@ -45,7 +45,9 @@ def created(state: State, event: Event) -> list[RegistryError]:
     for lead in data["leads"]:
         reasons += _person(lead["email"], lead["name"]) + _key_form(lead["key"])
         if lead["key"] in seen_keys or lead["email"] in seen_emails:
-            reasons.append(KeyTaken(f"{lead['email']}: a lead or key that is named twice", location="leads", clause="RP-14"))
+            reasons.append(
+                KeyTaken(f"{lead['email']}: a lead or key that is named twice", location="leads", clause="RP-14")
+            )
         seen_keys.add(lead["key"])
         seen_emails.add(lead["email"])
     return reasons
@@ -119,7 +121,9 @@ def _signature(state: State, event: Event, action: str, details: Mapping[str, Js
 def enrols_itself(state: State, event: Event) -> bool:
     """Tell whether this is the first lead of a registry that began without one, signing with their own key."""
     never = not any(one.role is Role.LEAD for one in state.approvers.values())
-    return never and event.data["role"] == Role.LEAD.value and event.data["control"]["signer"] == event.subject["approver"]
+    return (
+        never and event.data["role"] == Role.LEAD.value and event.data["control"]["signer"] == event.subject["approver"]
+    )
 
 
 def approver_details(event_subject: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Json]:
@@ -170,7 +174,11 @@ def approver_revoked(state: State, event: Event) -> list[RegistryError]:
 
 def _reason(text: str) -> list[RegistryError]:
     free_text(text, where="reason")
-    return [] if text.strip() else [ReasonMissing("a revocation needs a reason", location="reason", hint='add --reason "…"')]
+    return (
+        []
+        if text.strip()
+        else [ReasonMissing("a revocation needs a reason", location="reason", hint='add --reason "…"')]
+    )
 
 
 def pipeline_added(state: State, event: Event) -> list[RegistryError]:
@@ -179,7 +187,11 @@ def pipeline_added(state: State, event: Event) -> list[RegistryError]:
     label(name, where="pipeline")
     reasons = [*_key_form(key), *_key_free(state, key)]
     if name in state.pipelines:
-        reasons.append(IdentityTaken(f"pipeline {name} is enrolled already", location=name, clause="RP-14", hint="mreg pipeline list"))
+        reasons.append(
+            IdentityTaken(
+                f"pipeline {name} is enrolled already", location=name, clause="RP-14", hint="mreg pipeline list"
+            )
+        )
     return [*reasons, *_signature(state, event, "pipeline.add", {"pipeline": name, "key": key})]
 
 

@@ -30,7 +30,16 @@ from manual_registry.core.times import is_date, parse_time
 from manual_registry.core.values import Stage, model_name, version_name
 
 #: What `attach` may fill when it is empty; code, data, config and artefact are fixed at registration (RP-1).
-FILLABLE = ("pipeline_run", "hyperparameters", "metrics", "subgroup_metrics", "training_date", "owner", "origin", "description")
+FILLABLE = (
+    "pipeline_run",
+    "hyperparameters",
+    "metrics",
+    "subgroup_metrics",
+    "training_date",
+    "owner",
+    "origin",
+    "description",
+)
 
 
 def taken(state: State, model: str, version: str) -> RegistryError | None:
@@ -96,14 +105,16 @@ _HOW = {
 }
 
 
-def refuse_missing(names: Iterable[str], ref: str) -> list[RegistryError]:
+def refuse_missing(
+    names: Iterable[str], ref: str, *, hint: str = "mreg register MODEL VERSION PATH --template metadata.yaml"
+) -> list[RegistryError]:
     """Return a refusal for each field that is missing, with the option that would bring it."""
     return [
         FieldMissing(
             f"{ref}: {name} is missing ({_HOW.get(name, 'in the --metadata file')})",
             location=name,
             clause="RP-16",
-            hint="mreg register MODEL VERSION PATH --template metadata.yaml",
+            hint=hint,
         )
         for name in names
     ]
@@ -203,12 +214,14 @@ def _filled(record: VersionState, fields: Mapping[str, Any]) -> list[RegistryErr
     reasons: list[RegistryError] = []
     for name in fields:
         if name not in FILLABLE:
-            reasons.append(
-                FieldFilled(f"{record.ref}: {name} is fixed at registration", location=name, clause="RP-1")
-            )
+            reasons.append(FieldFilled(f"{record.ref}: {name} is fixed at registration", location=name, clause="RP-1"))
         elif record.value(name) not in (None, [], {}, ""):
             reasons.append(
-                FieldFilled(f"{record.ref}: {name} is filled already; attach fills empty fields only", location=name, clause="RP-1")
+                FieldFilled(
+                    f"{record.ref}: {name} is filled already; attach fills empty fields only",
+                    location=name,
+                    clause="RP-1",
+                )
             )
     return reasons
 
@@ -217,9 +230,7 @@ def _card_stands(record: VersionState, data: Mapping[str, Any]) -> list[Registry
     reasons: list[RegistryError] = []
     for name, standing in (("environment", record.environment),):
         if data[name] is not None and standing is not None:
-            reasons.append(
-                FieldFilled(f"{record.ref}: it has its {name} file already", location=name, clause="RP-1")
-            )
+            reasons.append(FieldFilled(f"{record.ref}: it has its {name} file already", location=name, clause="RP-1"))
     return reasons
 
 
@@ -227,4 +238,10 @@ def _after_deployment(record: VersionState, training_date: str | None) -> list[R
     first = min((one.at for one in record.deployments), default=None)
     if training_date is None or first is None or parse_time(training_date) <= parse_time(first):
         return []
-    return [DateOrder(f"{record.ref}: trained on {training_date}, but deployed at {first} already", location="training_date", clause="RP-19")]
+    return [
+        DateOrder(
+            f"{record.ref}: trained on {training_date}, but deployed at {first} already",
+            location="training_date",
+            clause="RP-19",
+        )
+    ]

@@ -56,7 +56,11 @@ def deployed(state: State, event: Event) -> list[RegistryError]:
     starts = [one.at for other in data["replaces"] for one in _open(state, record.model, other, data["environment"])]
     if any(parse_time(start) > parse_time(data["at"]) for start in starts):
         reasons.append(
-            DateOrder(f"{record.ref}: deployed at {data['at']}, before the deployment that it replaces", location="at", clause="RP-19")
+            DateOrder(
+                f"{record.ref}: deployed at {data['at']}, before the deployment that it replaces",
+                location="at",
+                clause="RP-19",
+            )
         )
     return reasons
 
@@ -82,14 +86,18 @@ def deployment_ended(state: State, event: Event) -> list[RegistryError]:
     if not opened:
         return [
             DeploymentUnknown(
-                f"{record.ref} is not deployed in {data['environment']}", location=record.ref, hint=f"mreg show {record.ref}"
+                f"{record.ref} is not deployed in {data['environment']}",
+                location=record.ref,
+                hint=f"mreg show {record.ref}",
             )
         ]
     reasons: list[RegistryError] = []
     if future(data["at"], event):
         reasons.append(DateInFuture(f"{record.ref}: {data['at']} has not come yet", location="at", clause="RP-19"))
     if any(parse_time(one.at) > parse_time(data["at"]) for one in opened):
-        reasons.append(DateOrder(f"{record.ref}: the deployment began after {data['at']}", location="at", clause="RP-19"))
+        reasons.append(
+            DateOrder(f"{record.ref}: the deployment began after {data['at']}", location="at", clause="RP-19")
+        )
     return reasons
 
 
@@ -110,7 +118,9 @@ def alias_removed(state: State, event: Event) -> list[RegistryError]:
     """Decide the removal of an alias: it must be there. (The event stays; nothing is lost.)"""
     model = state.models.get(event.subject["model"])
     if model is None or event.data["alias"] not in model.aliases:
-        return [AliasUnknown(f"{event.subject['model']} has no alias {event.data['alias']!r}", location=event.data["alias"])]
+        return [
+            AliasUnknown(f"{event.subject['model']} has no alias {event.data['alias']!r}", location=event.data["alias"])
+        ]
     return []
 
 

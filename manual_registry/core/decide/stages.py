@@ -56,7 +56,11 @@ def _replaces(state: State, record: VersionState, to: Stage, named: str | None) 
     production = state.production(record.model) if to is Stage.PRODUCTION else None
     if named == (production.version if production else None):
         return []
-    return [TransitionForbidden(f"{record.ref}: the event replaces {named}, which is not the production version", clause="RP-7")]
+    return [
+        TransitionForbidden(
+            f"{record.ref}: the event replaces {named}, which is not the production version", clause="RP-7"
+        )
+    ]
 
 
 def promoted(state: State, event: Event) -> list[RegistryError]:
@@ -76,7 +80,7 @@ def promoted(state: State, event: Event) -> list[RegistryError]:
     before, to = Stage(data["from"]), Stage(data["to"])
     if before.value != record.stage:
         return [TransitionForbidden(f"{record.ref} is in {record.stage}, not in {before}", clause="RP-9")]
-    steps = transitions.check("promote", before, to, ref=record.ref)
+    steps = transitions.check("promote", before, to, ref=record.ref, was_production=record.was_production)
     if steps:
         return steps
     needed = state.policy.needs_reason(before, to)
@@ -164,10 +168,17 @@ def not_signed(state: State, request: Request) -> RegistryError:
     ref = f"{request.model}@{request.version}"
     if request.status == "rejected":
         return ApprovalRejected(
-            f"{ref}: approval {request.id} was rejected", clause="RP-10", location=request.id, hint=f"mreg approval show {request.id}"
+            f"{ref}: approval {request.id} was rejected",
+            clause="RP-10",
+            location=request.id,
+            hint=f"mreg approval show {request.id}",
         )
     if request.status == "requested":
-        leads = [one.email for one in state.active_leads() if one.email not in state.versions[request.model, request.version].registrants]
+        leads = [
+            one.email
+            for one in state.active_leads()
+            if one.email not in state.versions[request.model, request.version].registrants
+        ]
         return ApprovalWanted(
             f"{ref}: approval {request.id} waits for a signature" + (f" (of {' or '.join(leads)})" if leads else ""),
             clause="RP-10",
@@ -220,13 +231,25 @@ def _pipeline_reasons(
     except RegistryError as problem:
         return [PipelineBad(f"{where}: the signature does not hold: {problem.message}", clause="RP-11")]
     if key.line() != pipeline.key:
-        return [PipelineBad(f"{where}: signed with {key.fingerprint}, which is not its key", clause="RP-11", hint="mreg pipeline list")]
+        return [
+            PipelineBad(
+                f"{where}: signed with {key.fingerprint}, which is not its key",
+                clause="RP-11",
+                hint="mreg pipeline list",
+            )
+        ]
     found = read_statement(promotion["statement"])
     if found is None or found.get("predicateType") != PROMOTION:
         return [PipelineBad(f"{where}: the statement is not one of a promotion", clause="RP-11")]
     said = found["predicate"]
     expected = promotion_line(
-        state, record, pipeline, to=to.value, approval=event.data["approval"], run=said.get("run"), issued_at=said["issued_at"]
+        state,
+        record,
+        pipeline,
+        to=to.value,
+        approval=event.data["approval"],
+        run=said.get("run"),
+        issued_at=said["issued_at"],
     )
     wrong = differing(found, expected)
     if wrong:
@@ -361,5 +384,7 @@ def unarchived(state: State, event: Event) -> list[RegistryError]:
         return steps
     reasons = _reason(data["reason"], needed=True, ref=record.ref)
     if data["restored"] != (record.bag is not None):
-        reasons.append(EventUnreadable(f"{record.ref}: the event does not say truly whether the files came from the bag"))
+        reasons.append(
+            EventUnreadable(f"{record.ref}: the event does not say truly whether the files came from the bag")
+        )
     return reasons

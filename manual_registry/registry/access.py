@@ -1,0 +1,43 @@
+"""Reading and writing sessions on a workspace: what is checked before a command, what follows after it.
+
+Rules held here: a writing command works under the write lock on the whole checked chain; a head that the ledger lacks
+stops every writer and warns every reader (clause RP-13); half-made things of killed processes are finished or
+discarded first (:mod:`recovery`); the views are brought up to date last (:mod:`views`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from manual_registry.core.decide import clock_warning
+from manual_registry.core.errors import raise_for
+from manual_registry.registry import recovery, views, witnesses
+from manual_registry.registry.workspace import Loaded, Workspace
+
+
+def read(work: Workspace) -> Loaded:
+    """Load for a reading command: what would stop a writer is a warning here."""
+    loaded = work.load()
+    for problem in witnesses.unknown_heads(work, loaded):
+        work.warn(problem.message)
+    if work.policy_differences(loaded.state):
+        work.warn("registry.toml differs from the policy in force; a lead signs it with: mreg policy sign --as EMAIL")
+    return loaded
+
+
+@contextmanager
+def writing(work: Workspace) -> Iterator[Loaded]:
+    """Hold the write lock over the checked chain; at the end the views follow, also after a refusal half-way."""
+    from manual_registry.adapters.locks import WriteLock
+
+    with WriteLock(work.root):
+        loaded = work.load()
+        raise_for(witnesses.unknown_heads(work, loaded))
+        work.warn(clock_warning(loaded.state, work.now()))
+        recovery.recover(work, loaded)
+        try:
+            yield loaded
+        finally:
+            if loaded.written:
+                views.publish(work, loaded)

@@ -1,0 +1,24 @@
+"""Every test has a machine of its own: its memory and its index lie in the test's temporary directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+#: What a CI system or a person's shell sets and a test must not inherit.
+_FOREIGN = (
+    "CI", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "JENKINS_URL", "MANUAL_REGISTRY", "MANUAL_REGISTRY_PIPELINE_KEY",
+    "SSH_AUTH_SOCK",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def own_machine(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Isolate the machine's memory, the index and git's configuration."""
+    place = tmp_path_factory.mktemp("machine")
+    monkeypatch.setenv("MANUAL_REGISTRY_STATE", str(place / "state"))
+    monkeypatch.setenv("MANUAL_REGISTRY_CACHE", str(place / "cache"))
+    for name in _FOREIGN:
+        monkeypatch.delenv(name, raising=False)
+    return place
