@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from manual_registry.adapters.files import source_errors
 from manual_registry.core.errors import BadConfig, FormatTooNew, Json, RegistryError
 from manual_registry.core.policy import policy_from, system_refusals
 from manual_registry.core.times import normal_stamp
@@ -48,8 +47,13 @@ class Config:
 def load(root: Path) -> Config:
     """Read ``root``/registry.toml; raises :class:`BadConfig` with the place, or :class:`FormatTooNew`."""
     path = root / FILE
-    with source_errors(path):
+    try:
         raw = path.read_bytes()
+    except OSError:
+        from manual_registry.adapters.files import source_errors
+
+        with source_errors(path):
+            raise
     try:
         document = tomllib.loads(raw.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:

@@ -30,6 +30,7 @@ _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 _NO_RENAMEAT2 = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM})
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1
+_SYNC_FILE_RANGE_WRITE = 2
 #: From so many files on, one syncfs is cheaper than an fsync each.
 _MANY_FILES = 200
 
@@ -124,7 +125,12 @@ def put_if_absent(path: Path, data: bytes, *, mode: int = 0o444) -> bool:
     StorageFailed.
     """
     with os_errors(path), _temporary(path, data, mode) as temporary:
-        created = _appear(temporary, path, data, mode)
+        try:
+            created = _appear(temporary, path, data, mode)
+        except FileNotFoundError:
+            if temporary.exists() or not path.parent.is_dir():
+                raise
+            return False  # a writer that our lock does not reach took it for a dead one's: a lost race
         fsync_dir(path.parent)
         return created
 
@@ -214,6 +220,13 @@ def sync_tree(tree: Path) -> None:
             os.close(descriptor)
     for folder, _, _ in os.walk(tree, topdown=False):
         fsync_dir(Path(folder))
+
+
+def start_write_back(descriptor: int, offset: int, count: int) -> None:
+    """Ask Linux to begin writing out a range; a hint, it promises nothing and its failure means nothing."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "sync_file_range"):
+        library.sync_file_range(descriptor, ctypes.c_int64(offset), ctypes.c_int64(count), _SYNC_FILE_RANGE_WRITE)
 
 
 def _syncfs(tree: Path) -> bool:

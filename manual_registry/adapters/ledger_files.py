@@ -12,12 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from manual_registry.adapters import remover
-from manual_registry.adapters.files import os_errors, put_if_absent
 from manual_registry.core.errors import EventDoubled, EventMissing, EventUnreadable, LedgerEmpty, RegistryError
-from manual_registry.core.ledger import Event, chain, file_name, parse_event
+from manual_registry.core.ledger import LARGEST, Event, chain, file_name, parse_event
 
-_NAME = re.compile(r"\d{12}\.json")
+_NAME = re.compile(r"[0-9]{12}\.json")
 #: Droppings of file managers; they are no findings.
 _JUNK = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _READ_SIZE = 1 << 16
@@ -40,6 +38,8 @@ class LedgerFiles:
 
     def listing(self) -> Listing:
         """Return the names in ledger/; a missing directory is an empty one."""
+        from manual_registry.adapters import remover
+
         try:
             names = sorted(os.listdir(self.directory))
         except FileNotFoundError:
@@ -53,13 +53,17 @@ class LedgerFiles:
     def raw(self, name: str) -> bytes:
         """Return the bytes of an event file."""
         try:
-            descriptor = os.open(self.directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            # Not to be held up by a fifo that somebody put in an event's place.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+            descriptor = os.open(self.directory / name, flags)
         except FileNotFoundError:
             raise EventMissing(f"ledger/{name} is missing", location=f"ledger/{name}", clause="RP-13") from None
         except OSError as error:
             raise EventUnreadable(f"ledger/{name}: {error.strerror}", location=f"ledger/{name}") from None
         try:
             return _read_all(descriptor)
+        except OSError as error:
+            raise EventUnreadable(f"ledger/{name}: {error.strerror}", location=f"ledger/{name}") from None
         finally:
             os.close(descriptor)
 
@@ -101,6 +105,8 @@ class LedgerFiles:
 
     def append(self, event: Event) -> bool:
         """Write ``event`` unless its number is taken; return whether it was written."""
+        from manual_registry.adapters.files import os_errors, put_if_absent
+
         with os_errors(self.directory):
             self.directory.mkdir(exist_ok=True)
         return put_if_absent(self.directory / file_name(event.seq), event.raw)
@@ -109,8 +115,14 @@ class LedgerFiles:
         """Tell whether event ``seq`` exists."""
         return os.path.lexists(self.directory / file_name(seq))
 
+    def holds(self, event: Event) -> bool:
+        """Tell whether the file of that number is ``event``, byte for byte."""
+        return self.has(event.seq) and self.raw(file_name(event.seq)) == event.raw
+
     def discard_temporaries(self) -> None:
         """Remove the temporary files that an interrupted writer of ours left here."""
+        from manual_registry.adapters import remover
+
         remover.discard_temporaries(self.directory)
 
 
@@ -118,7 +130,8 @@ def _read_all(descriptor: int) -> bytes:
     data = os.read(descriptor, _READ_SIZE)
     if len(data) < _READ_SIZE:
         return data
-    parts = [data]
-    while part := os.read(descriptor, _READ_SIZE):
+    parts, size = [data], len(data)
+    while size <= LARGEST and (part := os.read(descriptor, _READ_SIZE)):
         parts.append(part)
+        size += len(part)
     return b"".join(parts)

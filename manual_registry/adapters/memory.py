@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -105,6 +104,8 @@ def _read(path: Path) -> dict[str, Any] | None:
 def _replace(path: Path, data: bytes) -> None:
     """Write beside and rename. No fsync: a head lost in a power cut is remembered by the next command."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    import tempfile
+
     handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -10,6 +10,7 @@ the package calls ``unlink``, ``rmtree`` and their like. ``OSError`` passes thro
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Sequence
@@ -42,9 +43,26 @@ def discard_temporary(path: Path) -> None:
 
 
 def discard_temporaries(directory: Path) -> None:
-    """Remove what a killed writer left in ``directory``; call it under the write lock (RP-3)."""
+    """Remove the temporary files that a killed writer left in ``directory``; call it under the write lock (RP-3).
+
+    Half-made trees stay: a `fetch` that holds no lock may be copying into them.
+    """
     for path in list(directory.iterdir()) if directory.is_dir() else ():
-        if is_temporary(path.name):
+        if is_temporary(path.name) and not path.is_dir():
+            _remove(path)
+
+
+def workbook_draft_names(name: str) -> tuple[str, str]:
+    """Return prefix and suffix of the file names under which a workbook called ``name`` is written before its swap."""
+    return f".{name}.", ".tmp"
+
+
+def discard_workbook_drafts(workbook: Path) -> None:
+    """Remove what a killed writer left of a workbook beside it; call it under the write lock (RP-3)."""
+    prefix, suffix = workbook_draft_names(workbook.name)
+    ours = re.compile(re.escape(prefix) + "[a-z0-9_]{8}" + re.escape(suffix))
+    for path in list(workbook.parent.iterdir()):
+        if ours.fullmatch(path.name) and path.is_file():
             _remove(path)
 
 

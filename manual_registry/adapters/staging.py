@@ -46,7 +46,11 @@ class Making:
 
     def _place(self, model: str, version: str, target: str, facts: Mapping[str, Json] | None) -> Path:
         intent = Intent(kind=self.kind, model=model, version=version, target=target, facts=dict(facts or {}))
-        return self._job.place(intent)
+        try:
+            return self._job.place(intent)
+        except BaseException:
+            self.discard()  # no event is written before the move
+            raise
 
     def finish(self) -> None:
         """The event stands: forget the intent, let go of the lock."""
@@ -71,10 +75,10 @@ class Making:
     ) -> None:
         if self._done:
             return
-        if self._job.intent is None:
-            self.discard()
-        else:
+        if self._job.placed():
             self.leave()
+        else:
+            self.discard()
 
 
 class Staged(Making):

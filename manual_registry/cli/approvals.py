@@ -53,7 +53,7 @@ def approval_list(session: Session, *, pending: bool) -> None:
     answer(session, document, [] if session.json else approval_table(found))
 
 
-@approval_command.command("show", example="mreg approval show A-0001")
+@approval_command.command("show", example="mreg approval show A21")
 @id_argument
 @pass_session
 def approval_show(session: Session, *, id_: str) -> None:
@@ -62,7 +62,7 @@ def approval_show(session: Session, *, id_: str) -> None:
     answer(session, document, [] if session.json else approval_lines(document))
 
 
-@approval_command.command("statement", example="mreg approval statement A-0001 --as lead@example.org -o A-0001.json")
+@approval_command.command("statement", example="mreg approval statement A21 --as lead@example.org -o A21.json")
 @id_argument
 @click.option("--as", "as_", required=True, metavar="EMAIL", help="Who will sign it.")
 @_reject
@@ -92,7 +92,7 @@ def approval_statement(
     finish(session, result, f"wrote the statement to {output}", same=f"wrote the statement to {output}")
 
 
-@approval_command.command("sign", example="mreg approval sign A-0001 --as lead@example.org --key ~/.ssh/id_ed25519")
+@approval_command.command("sign", example="mreg approval sign A21 --as lead@example.org --key ~/.ssh/id_ed25519")
 @id_argument
 @signer_options
 @_reject
@@ -108,7 +108,7 @@ def approval_sign(session: Session, /, *, id_: str, as_: str, key: Path | None, 
     finish(session, result, f"{'rejected' if given['reject'] else 'signed'} approval {clean(id_)}")
 
 
-@approval_command.command("import", example="mreg approval import A-0001 --signature A-0001.json.sig")
+@approval_command.command("import", example="mreg approval import A21 --signature A21.json.sig")
 @id_argument
 @click.option("--signature", required=True, type=PATH, metavar="FILE", help="The signature (.sig) to take in.")
 @click.option(
@@ -121,7 +121,7 @@ def approval_import(session: Session, *, id_: str, signature: Path, statement: P
     finish(session, result, f"took in the signature of approval {clean(id_)}")
 
 
-@approval_command.command("withdraw", example="mreg approval withdraw A-0001")
+@approval_command.command("withdraw", example="mreg approval withdraw A21")
 @id_argument
 @pass_session
 def approval_withdraw(session: Session, *, id_: str) -> None:

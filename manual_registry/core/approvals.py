@@ -95,8 +95,8 @@ def judge(
     return Judgement(approver=approver, decision=str(said.get("decision")), reasons=tuple(reasons))
 
 
-def _bad(where: str, why: str) -> ApprovalBad:
-    return ApprovalBad(f"{where}: {why}", location=where, clause="RP-10")
+def _bad(where: str, why: str, **details: str) -> ApprovalBad:
+    return ApprovalBad(f"{where}: {why}", location=where, clause="RP-10", details=details)
 
 
 def _newer(said: dict[str, Any], where: str) -> RegistryError | None:
@@ -132,7 +132,7 @@ def _signature_reasons(statement: str, signature: str, approver: Approver, where
     try:
         key = verify(statement.encode("utf-8"), signature, namespace=APPROVAL_NAMESPACE)
     except RegistryError as problem:
-        return [_bad(where, f"the signature does not hold: {problem.message}")]
+        return [_bad(where, f"the signature does not hold: {problem.message}", signature="broken")]
     if key.line() != approver.key:
         return [
             SignatureStranger(
@@ -195,7 +195,9 @@ def _field_reasons(
     if state.hashes.get(ledger["seq"]) != ledger["hash"]:
         reasons.append(
             ApprovalOutdated(
-                f"{where}: names event {ledger['seq']} with a hash that the chain does not have", location=where
+                f"{where}: names event {ledger['seq']} with a hash that the chain does not have",
+                location=where,
+                details={"head": ledger["seq"]},
             )
         )
     return reasons
@@ -225,7 +227,10 @@ def status(state: State, request: Request, now: datetime) -> str:
     """Return the status of the contract; a signed approval grows stale with the clock ("expired")."""
     if request.status == "signed" and request.statement:
         found = read_statement(request.statement)
-        issued = parse_time(str(found["predicate"]["issued_at"])) if found else now
+        try:
+            issued = parse_time(str(found["predicate"].get("issued_at")) if found else "")
+        except BadTime:  # a hand-made event; `verify` tells it
+            return "expired"
         if now - issued > timedelta(hours=state.policy.approval_hours):
             return "expired"
     return request.status

@@ -13,11 +13,14 @@ All findings are told, each at its place; nothing is written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from datetime import datetime, timedelta
 
 from manual_registry.core import approvals
+from manual_registry.core import events as kinds
 from manual_registry.core.decide import decide
 from manual_registry.core.errors import (
     ApprovalUnknown,
@@ -29,7 +32,12 @@ from manual_registry.core.errors import (
     EventUnreadable,
     FormatTooNew,
     HeadUnknown,
+    IdentityTaken,
+    InvalidInput,
+    KeyTaken,
     RegistryError,
+    SignatureFinding,
+    SignatureStranger,
 )
 from manual_registry.core.ledger import Event, file_name, is_canonical, parse_event
 from manual_registry.core.results import Finding, Severity
@@ -58,6 +66,12 @@ class Audit:
     decided: int = 0
     whole: bool = True
     too_new: FormatTooNew | None = None
+    shift: int = 0
+    strays: list[int] = field(default_factory=list)
+
+
+#: One changed event makes all later statements name heads that are no more: told once, with so many of their numbers.
+_SHOWN_STRAYS = 10
 
 
 def audit_ledger(
@@ -75,7 +89,8 @@ def audit_ledger(
         location = f"ledger/{name}"
         number = int(name.removesuffix(".json"))
         if number != expected:
-            _gap(audit, expected, number)
+            _gap(audit, expected, number, location)
+            previous = None
         expected = number + 1
         try:
             event = parse_event(read(name), location=location)
@@ -86,11 +101,14 @@ def audit_ledger(
         _check(audit, event, number, previous, location)
         _decide(audit, event, location, judge)
         previous = event
+    _tell_strays(audit)
     return audit
 
 
-def _gap(audit: Audit, first: int, found: int) -> None:
+def _gap(audit: Audit, first: int, found: int, location: str) -> None:
     audit.whole = False
+    if found < first:
+        audit.findings.append(finding(EventMissing(f"{location} cannot be: events count from 1", location=location)))
     for number in range(first, min(found, first + 10)):
         missing = EventMissing(f"event {number} is missing", location=f"ledger/{file_name(number)}", clause="RP-13")
         audit.findings.append(finding(missing))
@@ -104,7 +122,8 @@ def _stop(audit: Audit, problem: RegistryError, location: str) -> None:
 
 
 def _check(audit: Audit, event: Event, number: int, previous: Event | None, location: str) -> None:
-    if event.seq != number:
+    shift, audit.shift = audit.shift, number - event.seq
+    if audit.shift not in (0, shift):  # one file put in between renumbers all that follow: told once
         audit.findings.append(
             finding(EventMissing(f"{location} says that it is event {event.seq}", location=location, clause="RP-13"))
         )
@@ -113,7 +132,8 @@ def _check(audit: Audit, event: Event, number: int, previous: Event | None, loca
             finding(EventUnreadable(f"{location} is not in canonical form", location=location, clause="RP-13"))
         )
     if previous is not None and event.prev != previous.hash:
-        before = f"ledger/{file_name(previous.seq)}"
+        before = f"ledger/{file_name(number - 1)}"
+        audit.state.hashes[previous.seq] = event.prev or ""  # as it was when it was signed: no second finding
         broken = ChainBroken(
             f"{location} was written after another {before}: that file was changed, inserted or replaced",
             location=before,
@@ -132,17 +152,26 @@ def _decide(audit: Audit, event: Event, location: str, judge: Callable[[State, E
     state = audit.state
     # A broken link was told already; the decision is repeated as if it were whole.
     state.head_hash, state.head_seq = event.prev, event.seq - 1
+    try:
+        kinds.check_shape(event)
+    except (FormatTooNew, EventUnreadable) as problem:
+        _stop(audit, problem, location)
+        return
     reasons = judge(state, event)
     audit.decided += 1
     for reason in reasons:
         if isinstance(reason, FormatTooNew):
             _stop(audit, reason, location)
             return
-        illegal = EventIllegal(
-            f"{location}: {event.type} was not allowed there: {reason.message} ({reason.code})", clause=reason.clause
-        )
-        own = reason if reason.code.startswith("MR-S") else illegal
-        audit.findings.append(finding(own, location=location))
+    stray = bool(reasons) and all("head" in reason.details for reason in reasons)
+    if stray:
+        audit.strays.append(event.seq)
+        reasons = reasons[:1] if len(audit.strays) == 1 else []
+    audit.findings += [finding(_illegal(event, reason, location), location=location) for reason in reasons]
+    if not stray and not _effective(event, reasons):
+        state.pass_over(event)
+        audit.events.append(event)
+        return
     if state.head_at and event.at < state.head_at:
         back = ClockBackwards(
             f"{location} is dated {event.at}, before the event that it follows ({state.head_at})", clause="RP-19"
@@ -153,6 +182,43 @@ def _decide(audit: Audit, event: Event, location: str, judge: Callable[[State, E
         audit.events.append(event)
     except (FormatTooNew, EventUnreadable) as problem:
         _stop(audit, problem, location)
+
+
+def _illegal(event: Event, reason: RegistryError, location: str) -> RegistryError:
+    """Turn the reason against an event into what `verify` calls it: a bad signature, a stranger's, a lost head, ..."""
+    told = f"{location}: {event.type} was not allowed there: {reason.message} ({reason.code})"
+    names = {"broken": SignatureFinding, "stranger": SignatureStranger}
+    kind = HeadUnknown if "head" in reason.details else names.get(str(reason.details.get("signature")), EventIllegal)
+    return reason if reason.code.startswith("MR-S") else kind(told, clause=reason.clause)
+
+
+_TAKES_AWAY = frozenset({kinds.APPROVER_REVOKED, kinds.PIPELINE_REVOKED, kinds.POLICY_SIGNED})
+_ADDS = frozenset({kinds.APPROVER_ADDED, kinds.PIPELINE_ADDED})
+_SPOILS = (KeyTaken, IdentityTaken, InvalidInput)
+
+
+def _effective(event: Event, reasons: list[RegistryError]) -> bool:
+    """Tell whether an event is folded though it was not allowed.
+
+    Mostly yes: what rests on it would else be found as well, once for each event. A revocation or policy that no lead
+    signed takes nothing away, and an enrolment that takes another one's place, or has no usable key, adds nothing.
+    """
+    if event.type in _TAKES_AWAY:
+        return not reasons
+    return event.type not in _ADDS or not any(isinstance(reason, _SPOILS) for reason in reasons)
+
+
+def _tell_strays(audit: Audit) -> None:
+    later = audit.strays[1:]
+    if not later:
+        return
+    place = f"ledger/{file_name(audit.strays[0])}"
+    told = ", ".join(map(str, later[:_SHOWN_STRAYS])) + (", …" if len(later) > _SHOWN_STRAYS else "")
+    for index, one in enumerate(audit.findings):
+        if one.location == place and one.code == HeadUnknown.code:
+            more = f"{one.message}; so are {len(later)} later ones (events {told})"
+            audit.findings[index] = changed(one, message=more)
+            return
 
 
 def check_head(audit: Audit, *, seq: int, hash: str, source: str, severity: Severity = Severity.ERROR) -> None:
@@ -175,16 +241,15 @@ def check_head(audit: Audit, *, seq: int, hash: str, source: str, severity: Seve
 def check_deadlines(audit: Audit, now: datetime) -> None:
     """Take step 5: rollbacks that no lead ratified in time, moves that are pending."""
     for request in audit.state.requests.values():
-        if request.ratifies is None or request.status != "requested":
+        if request.ratifies is None or request.status == "used":
             continue
         due = parse_time(request.at) + timedelta(hours=approvals.RATIFY_HOURS)
         ref = f"{request.model}@{request.version}"
         wanted = ApprovalWanted(
-            f"{ref}: the rollback of event {request.ratifies} was not ratified"
-            + (f" (due {due:%Y-%m-%d %H:%M} UTC)" if now <= due else " in time"),
+            f"{ref}: the rollback of event {request.ratifies} was not ratified{_how(request.status, now, due)}",
             clause="RP-10",
         )
-        late = Severity.ERROR if now > due else Severity.WARNING
+        late = Severity.ERROR if now > due or request.status == "rejected" else Severity.WARNING
         audit.findings.append(finding(wanted, severity=late, location=f"approvals/{request.id}"))
     for record in audit.state.versions.values():
         if record.move_pending:
@@ -199,6 +264,16 @@ def check_deadlines(audit: Audit, now: datetime) -> None:
             )
 
 
+def _how(status: str, now: datetime, due: datetime) -> str:
+    if status == "rejected":
+        return ": a lead rejected it"
+    return f" (due {due:%Y-%m-%d %H:%M} UTC)" if now <= due else " in time"
+
+
+_ANCHOR_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+_ANCHOR_SEQ = re.compile(r"(?:seq=)?([1-9][0-9]{0,11})")
+
+
 def parse_anchor(text: str) -> tuple[str | None, int, str]:
     """Read ``SEQ:sha256:HEX``, a line of `anchor`, or ``ledger SEQ sha256:HEX``; returns (registry id, seq, hash)."""
     from manual_registry.core.errors import BadAnchor  # noqa: PLC0415 - only here
@@ -208,8 +283,9 @@ def parse_anchor(text: str) -> tuple[str | None, int, str]:
     for index, word in enumerate(words):
         if word.startswith("registry=") or (word == "registry" and index + 1 < len(words)):
             registry = word.partition("=")[2] or words[index + 1]
-        if word.startswith("sha256:") and len(word) == 71 and index and words[index - 1].removeprefix("seq=").isdigit():
-            return registry, int(words[index - 1].removeprefix("seq=")), word
+        number = _ANCHOR_SEQ.fullmatch(words[index - 1]) if index else None
+        if number and _ANCHOR_HASH.fullmatch(word):
+            return registry, int(number[1]), word
     raise BadAnchor(
         f"{text.strip()[:120]!r} is no anchor; write SEQ:sha256:HEX or name a file with a line of `mreg anchor`"
     )

@@ -28,8 +28,8 @@ _DEEPEST = 100
 def encode(value: Any, *, where: str = "", depth: int = 0) -> Json:
     """Turn ``value`` (mappings, sequences, text, numbers, bool, None) into what canonical JSON can hold.
 
-    Raises :class:`BadValue` at ``where`` for NaN, lone surrogates, non-text keys, a mapping whose only key is ``$int`` or
-    ``$float``, numbers of more than 4,000 digits, more than 100 levels, and every other type.
+    Raises :class:`BadValue` at ``where`` for NaN, lone surrogates, non-text keys, a mapping whose only key is ``$int``
+    or ``$float``, numbers of more than 4,000 digits, more than 100 levels, and every other type.
     """
     if depth > _DEEPEST:
         raise BadValue(f"{where[:80]}…: nested more than {_DEEPEST} deep", location=where[:80])

@@ -6,11 +6,14 @@ A type, or a member of its data, that is not listed here was written by a newer 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from manual_registry.core.errors import EventUnreadable, FormatTooNew
 from manual_registry.core.ledger import Event
+from manual_registry.core.shapes import check_inside
+from manual_registry.core.values import Role
 
 CREATED: Final = "registry.created"
 REGISTERED: Final = "version.registered"
@@ -155,17 +158,49 @@ EVENT_TYPES: Final = tuple(SHAPES)
 CONTROL_TYPES: Final = frozenset(
     {CREATED, APPROVER_ADDED, APPROVER_REVOKED, PIPELINE_ADDED, PIPELINE_REVOKED, POLICY_SIGNED}
 )
+#: Where a newer tool may say more than this one knows.
+_EXTENSIBLE: Final = CONTROL_TYPES | {REQUESTED, ISSUED, SIGNED, PROMOTED, ROLLED_BACK}
 #: Events that a wrong clock must not date back (clause RP-19).
 GOVERNED_TYPES: Final = CONTROL_TYPES | {PROMOTED, ROLLED_BACK, ARCHIVED, UNARCHIVED, ISSUED, SIGNED, REQUESTED}
 
 _MEMBERS: Final = {name: (subject.keys(), data.keys()) for name, (subject, data) in SHAPES.items()}
 
+#: In canonical JSON these cannot stand inside a text, where quotes are escaped.
+_LATER_STATEMENT: Final = re.compile(r'"delegation":(?!null)|"exceptions":\[(?!\])')
+_KNOWN_ROLES: Final = frozenset(role.value for role in Role)
+_CONTROL_MEMBERS: Final = frozenset({"signer", "statement", "signature"})
+_PROMOTION_MEMBERS: Final = frozenset({"pipeline", "statement", "signature"})
+
+
+def _newer(event: Event) -> str | None:
+    """Name what a newer tool put into members that this one has (OIDC, delegation, exceptions, baselines, recovery)."""
+    data, kind = event.data, event.type
+    if kind == CREATED and data.get("recovery_key") is not None:
+        return "a recovery key"
+    if kind == REQUESTED and type(data.get("kind")) is str and data["kind"] != "stage":
+        return f"an approval of kind {data['kind']}"
+    if kind == APPROVER_ADDED and type(data.get("role")) is str and data["role"] not in _KNOWN_ROLES:
+        return f"the role {data['role']}"
+    if kind in (ISSUED, SIGNED) and _LATER_STATEMENT.search(str(data.get("statement"))):
+        return "a delegation or exception"
+    for name, known in (("promotion", _PROMOTION_MEMBERS), ("control", _CONTROL_MEMBERS)):
+        found = data.get(name)
+        if type(found) is dict and found.keys() - known:
+            return f"an identity ({', '.join(sorted(found.keys() - known))})"
+    return None
+
 
 def check_known(event: Event) -> None:
     """Raise :class:`FormatTooNew` for a type or member that this tool does not know. Cheap; every fold calls it."""
     known = _MEMBERS.get(event.type)
-    if known is None or not (event.subject.keys() <= known[0] and event.data.keys() <= known[1]):
-        what = f"type {event.type}" if known is None else f"members of {event.type}"
+    what: str | None = None
+    if known is None:
+        what = f"type {event.type}"
+    elif not (event.subject.keys() <= known[0] and event.data.keys() <= known[1]):
+        what = f"members of {event.type}"
+    elif event.type in _EXTENSIBLE:
+        what = _newer(event)
+    if what is not None:
         raise FormatTooNew(
             f"event {event.seq} has {what} that this tool does not know; it was written by a newer one",
             location=f"ledger/{event.seq:012d}.json",
@@ -179,12 +214,13 @@ def check_shape(event: Event) -> None:
     for part, found, shape in zip(("subject", "data"), (event.subject, event.data), SHAPES[event.type], strict=True):
         for member, kinds in shape.items():
             if member not in found or type(found[member]) not in kinds:
-                if event.type == CREATED and member == "recovery_key" and found.get(member) is not None:
-                    raise FormatTooNew(
-                        "this registry has a recovery key, which this tool does not know yet",
-                        location="ledger/000000000001.json",
-                    )
                 raise EventUnreadable(
                     f"event {event.seq} ({event.type}): {part}.{member} is missing or of the wrong kind",
                     location=f"ledger/{event.seq:012d}.json",
                 )
+    try:
+        check_inside(event.type, event.data)
+    except (EventUnreadable, FormatTooNew) as problem:
+        place = f"ledger/{event.seq:012d}.json"
+        told = f"event {event.seq} ({event.type}): {problem.message}"
+        raise type(problem)(told, location=place, hint=problem.hint) from None

@@ -18,7 +18,17 @@ from manual_registry.core.errors import ChainBroken, EventMissing, EventUnreadab
 
 FORMAT = 1
 _MEMBERS = frozenset({"format", "seq", "prev", "at", "actor", "type", "subject", "data"})
-_DECODER = json.JSONDecoder(parse_int=whole_number)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=whole_number, parse_constant=_no_constant)
+#: Far above what one event of ours needs; a file that is larger is no event.
+LARGEST = 1 << 26
+#: ``canonical.encode`` takes a person's values 100 deep, below a few levels of our own.
+_DEEPEST = 120
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,14 +89,23 @@ def parse_event(raw: bytes, *, location: str) -> Event:
     """Read one event file; raises :class:`EventUnreadable` or :class:`FormatTooNew`, located at the file."""
     try:
         document = _DECODER.decode(raw.decode("utf-8"))
+        if b"\\u" in raw:
+            json.dumps(document, ensure_ascii=False).encode()  # lone surrogates have no bytes
     except (ValueError, RecursionError):
         raise EventUnreadable(f"{location} is not JSON", location=location) from None
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or len(raw) > LARGEST or _too_deep(raw, document):
         raise EventUnreadable(f"{location} is not an event", location=location)
     version = document.get("format")
     if isinstance(version, int) and version > FORMAT:
         raise FormatTooNew(
             f"{location} has format {version}; this tool knows {FORMAT}",
+            location=location,
+            hint="pip install -U manual-registry",
+        )
+    if document.keys() > _MEMBERS and _well_typed(document):
+        more = ", ".join(sorted(document.keys() - _MEMBERS))
+        raise FormatTooNew(
+            f"{location} has members that this tool does not know ({more}); it was written by a newer one",
             location=location,
             hint="pip install -U manual-registry",
         )
@@ -103,6 +122,19 @@ def parse_event(raw: bytes, *, location: str) -> Event:
         hash="sha256:" + hashlib.sha256(raw).hexdigest(),
         raw=raw,
     )
+
+
+def _too_deep(raw: bytes, document: dict[str, Any]) -> bool:
+    """Tell whether Python's own stack might not bear what reads this later."""
+    if raw.count(b"{") + raw.count(b"[") <= _DEEPEST:
+        return False
+    level: list[Any] = [document]
+    for _ in range(_DEEPEST):
+        inner = [list(one.values()) if type(one) is dict else one for one in level]
+        level = [item for one in inner for item in one if type(item) is dict or type(item) is list]
+        if not level:
+            return False
+    return True
 
 
 def _well_typed(document: dict[str, Any]) -> bool:

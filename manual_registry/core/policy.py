@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from manual_registry.core.canonical import dump, encode, sha256_hex
 from manual_registry.core.errors import BadConfig, Json, RegistryError
@@ -185,10 +185,8 @@ def _thresholds(found: Any, problems: list[str]) -> dict[str, Threshold]:
     for name, value in found.items():
         table = value if isinstance(value, Mapping) else {"threshold": value}
         number, direction = table.get("threshold"), table.get("direction", "higher")
-        finite = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
         if (
-            number is None
-            or not finite
+            not _finite(number)
             or direction not in ("higher", "lower")
             or table.keys() - {"threshold", "direction"}
         ):
@@ -196,6 +194,13 @@ def _thresholds(found: Any, problems: list[str]) -> dict[str, Threshold]:
             continue
         result[name] = Threshold(value=float(number), direction=Direction(direction))
     return result
+
+
+def _finite(number: Any) -> TypeGuard[float]:
+    try:
+        return type(number) in (int, float) and math.isfinite(number)
+    except OverflowError:  # an integer of hundreds of digits
+        return False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -88,8 +88,8 @@ class StateLookup:
 
 
 def is_symbolic(ref: str) -> bool:
-    """Tell whether REF is anything but a path."""
-    return "+code." in ref or ref.lower().startswith(("blake3:", "sha256:")) or "@" in ref
+    """Tell whether REF is anything but a path (no name here holds a slash: ``/mnt/a@b/model.bin`` is one)."""
+    return "/" not in ref and ("+code." in ref or ref.lower().startswith(("blake3:", "sha256:")) or "@" in ref)
 
 
 def resolve(lookup: Lookup, ref: str) -> Name:

@@ -6,6 +6,7 @@ the base of every comparison with a person's workbook is recomputed with this mo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from manual_registry.core import approvals
@@ -23,6 +24,7 @@ from manual_registry.core.view import Cell, Column, ColumnKind, Row, Sheet, View
 HISTORY_ROWS = 1000
 
 _E = ColumnKind.EDITABLE
+_LONG_HEX = re.compile(r"\b[0-9a-f]{40,64}\b")
 
 MODELS: tuple[Column, ...] = (
     Column(header="Model", width=16, wrap=True),
@@ -42,7 +44,7 @@ MODELS: tuple[Column, ...] = (
     Column(header="Pipeline run", width=14, outline=True),
     Column(header="Composite version", width=60, outline=True),
     Column(header="Retention until", width=12, outline=True),
-    Column(header="Owner", kind=_E, width=13),
+    Column(header="Owner", kind=_E, width=13, wrap=True),
     Column(header="Notes", kind=_E, width=20, wrap=True),
     Column(header="Check", width=20, wrap=True),
     Column(header="Row id", hidden=True),
@@ -57,11 +59,11 @@ def _approvals_columns(approver_emails: tuple[str, ...]) -> tuple[Column, ...]:
         Column(header="From", width=13),
         Column(header="To", width=13),
         Column(header="Replaces", width=10),
-        Column(header="Requested by", width=22),
+        Column(header="Requested by", width=22, wrap=True),
         Column(header="Requested at", width=12),
         Column(header="Status", width=12),
         Column(header="Decision", kind=_E, width=11, choices=("approved", "rejected")),
-        Column(header="Approver", kind=_E, width=22, choices=approver_emails),
+        Column(header="Approver", kind=_E, width=22, wrap=True, choices=approver_emails),
         Column(header="Approval date", kind=_E, width=13),
         Column(header="Comment", kind=_E, width=28, wrap=True),
         Column(header="Check", width=34, wrap=True),
@@ -103,6 +105,11 @@ def metrics_text(metrics: Mapping[str, object]) -> str:
     return "; ".join(f"{name} {number_text(value)}" for name, value in metrics.items())
 
 
+def short_reference(text: str) -> str:
+    """Spell a training-data reference for a cell: full commit ids and hashes cut to 12 characters."""
+    return _LONG_HEX.sub(lambda found: found[0][:12], text)
+
+
 def gates_text(record: VersionState) -> str:
     """Spell the latest report of each gate, one a line: ``performance passed``."""
     latest = {gate["gate"]: gate["passed"] for gate in record.gates}
@@ -127,7 +134,7 @@ def _models_row(state: State, record: VersionState, link_prefix: str) -> Row:
         "Version": record.version,
         "Storage location": storage_location(record),
         "Content hash": record.blake3[:12],
-        "Training data version": _or_none("\n".join(item["reference"] for item in record.data["training_data"])),
+        "Training data version": _or_none("\n".join(short_reference(item["reference"]) for item in record.data["training_data"])),
         "Code commit": code["commit"][:12] if code else None,
         "Training date": _day(record.value("training_date")),
         "Evaluation metrics": _or_none(metrics_text(decode(record.value("metrics") or {})).replace("; ", "\n")),

@@ -15,7 +15,10 @@ from typing import Any
 
 from manual_registry.core.errors import BadExpression
 
-_TERM = re.compile(r"(?P<field>[A-Za-z_][\w.-]*)(?P<op><=|>=|!=|=|<|>)(?P<value>.*)", re.DOTALL)
+#: Names of hyperparameters, metrics and tags are people's own: they may hold blanks (in quotes then).
+_TERM = re.compile(
+    r"(?P<field>(?:metrics|params|tag)\.[^=!<>]+|[A-Za-z_][\w.-]*)(?P<op><=|>=|!=|=|<|>)(?P<value>.*)", re.DOTALL
+)
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -95,9 +98,17 @@ def _holds(term: Term, fields: Mapping[str, Any]) -> bool:
 
 def _compare(op: str, found: Any, wanted: str) -> bool:
     if isinstance(found, int | float) and not isinstance(found, bool):
-        try:
-            return _COMPARE[op](float(found), float(wanted))
-        except ValueError:
-            return op == "!="
+        number = _number(wanted)
+        return op == "!=" if number is None else _COMPARE[op](found, number)
     text = str(found).lower() if isinstance(found, bool) else str(found)
     return _COMPARE[op](text, wanted)
+
+
+def _number(text: str) -> int | float | None:
+    """Read a number, a whole one exactly (as a float 2^53 and its neighbour are the same)."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return None

@@ -253,6 +253,11 @@ class State:
                 location=f"ledger/{event.seq:012d}.json",
             ) from None
 
+    def pass_over(self, event: Event) -> None:
+        """Count an event without its effect: `verify` does so with a revocation that no lead signed."""
+        self.head, self.head_seq, self.head_hash, self.head_at = event, event.seq, event.hash, event.at
+        self.hashes[event.seq] = event.hash
+
     def _touch(self, event: Event, version: str | None = None) -> VersionState | None:
         found = self.versions.get((event.subject.get("model", ""), version or event.subject.get("version", "")))
         if found is not None:
@@ -399,9 +404,10 @@ class State:
         rests = event.data["approval"]
         self._enter(record, event, Stage.PRODUCTION.value, approval=rests["id"] if rests else None)
         record.bag = None
-        self._open(
-            event, record, kind="stage", before=Stage.ARCHIVED.value, to=Stage.PRODUCTION.value, ratifies=event.seq
-        )
+        if rests:  # a rollback that needed no approval needs no lead to ratify it
+            self._open(
+                event, record, kind="stage", before=Stage.ARCHIVED.value, to=Stage.PRODUCTION.value, ratifies=event.seq
+            )
 
     def _archived(self, event: Event) -> None:
         record = self._touch(event)

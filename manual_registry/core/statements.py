@@ -7,7 +7,7 @@ that a field can neither be forgotten nor be checked twice in two ways. The sign
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -170,16 +170,36 @@ def control_line(
 
 
 def differing(found: Mapping[str, Any], expected: bytes) -> list[str]:
-    """Name the members in which a statement differs from the expected line, ``predicate.`` left out."""
+    """Name the members in which a statement differs from the expected line, ``predicate.`` left out.
+
+    The bytes count: a member that is missing is not one that is null, and ``true`` is not 1.
+    """
+    if dump(dict(found)) == expected:
+        return []
     want = parse(expected)
     if not isinstance(want, dict):
         return ["statement"]
-    outer = [name for name in ("_type", "subject", "predicateType") if found.get(name) != want.get(name)]
     inner_found, inner_want = found["predicate"], want["predicate"]
     if not isinstance(inner_want, dict):
         return ["predicate"]
-    names = inner_found.keys() | inner_want.keys()
-    return outer + sorted(name for name in names if inner_found.get(name) != inner_want.get(name))
+    outer = [name for name in _unequal(found, want) if name != "predicate"]
+    return outer + _unequal(inner_found, inner_want)
+
+
+def _unequal(found: Mapping[str, Any], want: Mapping[str, Any]) -> list[str]:
+    both = found.keys() & want.keys()
+    return sorted((found.keys() ^ want.keys()) | {name for name in both if dump(found[name]) != dump(want[name])})
+
+
+def head_mark(state: State, found: Mapping[str, Any], wrong: Iterable[str]) -> dict[str, Json]:
+    """Return the detail ``head`` when nothing is wrong but that the chain has not the event which the statement names.
+
+    Then the statement is not at fault: what stands before it was written anew. One that names an older event of the
+    chain is a replay, and gets no such mark.
+    """
+    named = found["predicate"].get("ledger")
+    known = type(named) is dict and state.hashes.get(named.get("seq")) == named.get("hash")
+    return {} if known or not set(wrong) <= {"ledger", "control_id"} else {"head": state.head_seq}
 
 
 def statement_sha256(text: str) -> str:

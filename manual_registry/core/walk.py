@@ -18,7 +18,7 @@ from manual_registry.core.rows import metrics_text, number_text
 from manual_registry.core.sshsig import verify
 from manual_registry.core.state import Request, State, VersionState
 from manual_registry.core.statements import APPROVAL_NAMESPACE, read_statement
-from manual_registry.core.values import Risk, Stage
+from manual_registry.core.values import Risk, Role, Stage
 
 OK, KNOWN, GONE, BAD, NONE = (
     LinkStatus.VERIFIED,
@@ -115,7 +115,16 @@ def _gates_needed(state: State, record: VersionState) -> bool:
 def _approval_needed(state: State, record: VersionState) -> bool:
     stage = _governed_stage(record)
     unapproved = stage is Stage.STAGING and not record.staging_approved
-    return not unapproved and state.policy.needs_approval(stage, has_lead=bool(state.approvers))
+    return not unapproved and state.policy.needs_approval(stage, has_lead=_had_lead(state, record, stage))
+
+
+def _had_lead(state: State, record: VersionState, stage: Stage) -> bool:
+    """Tell whether a lead was active when the version came into ``stage``: a later one was not asked."""
+    place = next((step.seq for step in reversed(record.steps) if step.stage == stage.value), record.seq)
+    return any(
+        one.role is Role.LEAD and one.added_seq < place and (one.revoked_seq is None or one.revoked_seq > place)
+        for one in state.approvers.values()
+    )
 
 
 def _deployment(record: VersionState, seen: Seen) -> TraceLink:
@@ -242,15 +251,11 @@ def _interval(gate: Mapping[str, Any]) -> str:
     metric = gate["metrics"][0] if gate["metrics"] else None
     if metric is None:
         return ""
-    sign = "<=" if metric["direction"] == "lower" else ">="
-    bound = metric.get("upper" if metric["direction"] == "lower" else "lower")
-    told = f"{metric['name']} {number_text(metric['value'])}"
-    told += (
-        f", {'at most' if metric['direction'] == 'lower' else 'at least'} {number_text(bound)}"
-        if bound is not None
-        else ""
-    )
-    return f" ({told}, asked {sign} {number_text(metric['threshold'])})"
+    lower = metric["direction"] == "lower"
+    bound = metric.get("upper" if lower else "lower")
+    end = f", {'upper' if lower else 'lower'} end {number_text(bound)}" if bound is not None else ""
+    asked = f"{'at most' if lower else 'at least'} {number_text(metric['threshold'])}"
+    return f" ({metric['name']} {number_text(metric['value'])}{end}; {asked} is asked)"
 
 
 def signature_problem(state: State, request: Request) -> str | None:

@@ -36,8 +36,11 @@ def writing(work: Workspace) -> Iterator[Loaded]:
         raise_for(witnesses.unknown_heads(work, loaded))
         work.warn(clock_warning(loaded.state, work.now()))
         recovery.recover(work, loaded)
+        done = False
         try:
             yield loaded
+            done = True
         finally:
-            if loaded.written:
+            # A command that changes nothing catches up after one that was killed; a refused one touches nothing.
+            if loaded.written or (done and views.behind(work, loaded)):
                 views.publish(work, loaded)

@@ -17,6 +17,7 @@ from manual_registry.core.statements import (
     APPROVAL_NAMESPACE,
     Position,
     approval_line,
+    read_statement,
     statement_sha256,
 )
 from manual_registry.core.values import Email, Stage, email, free_text, stage
@@ -36,7 +37,12 @@ def request(work: Workspace, ref: str, to: str) -> Result:
         standing = open_request(loaded.state, record, wanted)
         if standing is not None and not _usable_again(work, loaded.state, standing):
             return work.result(
-                "approval-request", loaded, record, id=standing.id, next=sign_hint(loaded.state, standing)
+                "approval-request",
+                loaded,
+                record,
+                id=standing.id,
+                next=sign_hint(loaded.state, standing),
+                waiting_for=_waiting_for(loaded.state, standing) if standing.status == "requested" else (),
             )
 
         def build(state: State, _at: str) -> Draft:
@@ -163,10 +169,13 @@ def sign(work: Workspace, name: str, *, as_: str, key: Path | None, reject: bool
     from manual_registry.adapters.keys import signer_for
     from manual_registry.registry.looking import require_unchanged
 
-    before = work.load().state
+    loaded = work.load()
+    before = loaded.state
     request = request_named(before, name)
-    _require_open(request)
     approver = _approver(before, as_)
+    if _signed_so(work, before, request, approver, "rejected" if reject else "approved", comment):
+        return work.result("approval-sign", loaded, before.versions[request.model, request.version], id=request.id)
+    _require_open(request)
     if not reject:
         require_unchanged(work, before.versions[request.model, request.version])
     signer = signer_for(
@@ -182,6 +191,19 @@ def sign(work: Workspace, name: str, *, as_: str, key: Path | None, reject: bool
         return _signed(current, line.decode(), signature)
 
     return _append_signature(work, request, build, "approval-sign")
+
+
+def _signed_so(
+    work: Workspace, state: State, request: Request, approver: Approver, decision: str, comment: str | None
+) -> bool:
+    """Tell whether that approver's same decision stands already, still good where it is yet to be used."""
+    found = read_statement(request.statement) if request.statement else None
+    if found is None or request.status not in ("signed", "rejected", "used"):
+        return False
+    said = found["predicate"]
+    if (said["approver"], said["decision"], said["comment"]) != (approver.email, decision, comment or None):
+        return False
+    return request.status != "signed" or not _problems(work, state, request)
 
 
 def _refuse_before_signing(work: Workspace, state: State, request: Request, line: bytes) -> None:
@@ -218,8 +240,11 @@ def import_signature(work: Workspace, name: str, *, signature: Path, statement: 
 
     loaded = work.load()
     request = request_named(loaded.state, name)
-    _require_open(request)
     armour = normalise(read_bytes(signature))
+    if request.signature == armour and request.status in ("signed", "rejected", "used"):
+        record = loaded.state.versions[request.model, request.version]
+        return work.result("approval-import", loaded, record, id=request.id)
+    _require_open(request)
     candidates = list(reversed(request.issued))
     if statement is not None:
         text = read_bytes(statement).decode("utf-8", "replace")
@@ -271,18 +296,16 @@ def withdraw(work: Workspace, name: str) -> Result:
 
 
 def approval_to_use(work: Workspace, state: State, record: VersionState, to: Stage) -> dict[str, Any] | None:
-    """Choose the approval that a step uses: the latest signed one, else the latest request; None: there is none."""
+    """Choose the approval that a step uses: the latest good one, else the latest open one; None: there is none.
+
+    A new request stands in the place of a signature that is good no more: then only a person is waited for.
+    """
     found = [state.requests[name] for name in record.requests if state.requests[name].to == to.value]
     found = [one for one in found if one.ratifies is None and one.kind == "stage"]
     needed = state.policy.needs_approval(to, has_lead=state.has_lead)
-    signed = [one for one in found if one.status == "signed"]
-    good = [one for one in signed if not _problems(work, state, one)]
-    candidates = (
-        good
-        or signed
-        or [one for one in found if one.status == "requested"]
-        or ([one for one in found if one.status == "rejected"] if needed else [])
-    )
+    good = [one for one in found if one.status == "signed" and not _problems(work, state, one)]
+    opened = [one for one in found if approvals.is_open(one)]
+    candidates = good or opened or ([one for one in found if one.status == "rejected"] if needed else [])
     if not candidates:
         return None
     chosen = candidates[-1]

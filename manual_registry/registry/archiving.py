@@ -117,6 +117,8 @@ def unarchive(work: Workspace, ref: str, *, reason: str, progress: Progress | No
     """Copy a version back from its bag, into staging; the bag stays."""
     with writing(work) as loaded:
         record = find(work, loaded.state, ref)
+        if record.stage == Stage.STAGING.value and record.steps[-2].stage == Stage.ARCHIVED.value:
+            return work.result("unarchive", loaded, record, notes=(f"{record.ref} is back in staging already",))
 
         def build(state: State, _at: str) -> Draft:
             one = state.versions[record.model, record.version]

@@ -43,7 +43,7 @@ class Looked:
 
     def add(self, kind: type[ArtefactFinding], place: str, message: str, *, clause: str = "RP-1") -> None:
         """Keep an error at ``place``."""
-        self.findings.append(finding(kind(f"{place}: {message}", location=place, clause=clause)))
+        self.findings.append(finding(kind(message, location=place, clause=clause)))
 
 
 def choose(work: Workspace, state: State, refs: Sequence[str], sample: int | None) -> list[VersionState]:

@@ -271,6 +271,9 @@ def approver_revoke(work: Workspace, address: str, *, reason: str, as_: str, key
     """Revoke an approver: their signatures count up to this event, not after it."""
     subject = {"approver": email(address, where="approver")}
     text = free_text(reason, where="reason")
+    standing = work.load().state.approvers.get(subject["approver"])
+    if standing is not None and standing.revoked_seq is not None and standing.reason == text:
+        return _unchanged(work, "approver-revoke", subject["approver"])
     return _control(
         work,
         "approver-revoke",
@@ -310,6 +313,9 @@ def pipeline_add(work: Workspace, name: str, *, public_key: Path, as_: str, key:
 def pipeline_revoke(work: Workspace, name: str, *, reason: str, as_: str, key: Path | None) -> Result:
     """Revoke a pipeline."""
     subject, text = {"pipeline": name}, free_text(reason, where="reason")
+    standing = work.load().state.pipelines.get(name)
+    if standing is not None and standing.revoked_seq is not None and standing.reason == text:
+        return _unchanged(work, "pipeline-revoke", name)
     return _control(
         work,
         "pipeline-revoke",

@@ -4,23 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from manual_registry.registry import (
-    approving,
-    archiving,
-    controlling,
-    promoting,
-    reading,
-    registering,
-    remarking,
-    reviewing,
-    tracing,
-    verifying,
-    views,
-)
-from manual_registry.registry.gathering import Given
 from manual_registry.registry.workspace import Clock, Workspace, find_root, utc_now
 
 if TYPE_CHECKING:
@@ -28,6 +15,33 @@ if TYPE_CHECKING:
 
     from manual_registry.core.results import Result, Trace, Verification
     from manual_registry.ports import Progress
+    from manual_registry.registry import (
+        approving,
+        archiving,
+        controlling,
+        gathering,
+        promoting,
+        reading,
+        registering,
+        remarking,
+        reviewing,
+        tracing,
+        verifying,
+        views,
+    )
+else:
+
+    class _Later:
+        """A module of this package, imported when a method first needs it: `trace` starts without the rest."""
+
+        def __init__(self, name: str) -> None:
+            self._name = f"manual_registry.registry.{name}"
+
+        def __getattr__(self, attribute: str) -> Any:
+            return getattr(import_module(self._name), attribute)
+
+    _WORK = "approving archiving controlling gathering promoting reading registering remarking reviewing tracing verifying views"
+    globals().update({name: _Later(name) for name in _WORK.split()})
 
 Document = dict[str, Any]
 Documents = list[Document]
@@ -255,7 +269,7 @@ class Registry:
         else under a version that stands raises :class:`VersionTaken` naming what differs (clause RP-1). All problems of
         the metadata are raised together.
         """
-        given = Given(
+        given = gathering.Given(
             metadata=_path(metadata),
             commit=commit,
             repo=_path(repo),
@@ -290,7 +304,7 @@ class Registry:
         evidence: Sequence[str | Path] = (),
     ) -> Result:
         """Add evidence and fill empty fields; never changes what stands. An open approval lapses."""
-        given = Given(
+        given = gathering.Given(
             metadata=_path(metadata),
             gates=[Path(gate) for gate in gates],
             card=_path(card),

@@ -9,20 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manual_registry.core.documents import storage_location
 from manual_registry.core.errors import ArtefactChanged, ArtefactGone, RegistryError
-from manual_registry.core.manifest import Content, FileEntry, content, manifest_bytes, parse_manifest
-from manual_registry.core.state import VersionState
 
 if TYPE_CHECKING:
+    from manual_registry.core.manifest import Content, FileEntry
+    from manual_registry.core.state import VersionState
     from manual_registry.ports import Progress
     from manual_registry.registry.workspace import Workspace
 
 
 def directory_of(work: Workspace, record: VersionState) -> Path:
     """Return the directory that holds artefact/ and evidence/: models/m/v, or data/ of its bag."""
-    if record.bag is not None:
-        return work.root / record.bag / "data"
-    return work.storage.version_dir(record.model, record.version)
+    place = work.root / storage_location(record)
+    return place / "data" if record.bag is not None else place
 
 
 def place_of(work: Workspace, record: VersionState) -> str:
@@ -41,6 +41,7 @@ def observed_content(
 ) -> Content | None:
     """Hash the artefact as it stands; None when it is not there or holds what cannot be hashed."""
     from manual_registry.adapters import tree
+    from manual_registry.core.manifest import content
 
     found = tree.survey(directory_of(work, record) / "artefact", sha256=sha256, progress=progress)
     if found.problems or not found.files:
@@ -56,6 +57,8 @@ def recorded_content(work: Workspace, record: VersionState) -> Content:
 
     Sizes are those on disk. Raises :class:`ArtefactGone` or :class:`ArtefactChanged`.
     """
+    from manual_registry.core.manifest import FileEntry, content
+
     directory, place = directory_of(work, record), place_of(work, record)
     blake3, sha256 = (_manifest(directory / name, f"{place}/{name}") for name in ("B3SUMS", "SHA256SUMS"))
     entries = [
@@ -76,6 +79,8 @@ def recorded_content(work: Workspace, record: VersionState) -> Content:
 
 
 def _manifest(path: Path, place: str) -> dict[str, str]:
+    from manual_registry.core.manifest import parse_manifest
+
     try:
         return parse_manifest(path.read_bytes(), where=place)
     except FileNotFoundError:
@@ -122,4 +127,6 @@ def without_sizes(entries: tuple[FileEntry, ...]) -> tuple[FileEntry, ...]:
 
 def expected_manifests(made: Content) -> dict[str, bytes]:
     """Return the bytes that SHA256SUMS and B3SUMS must have."""
+    from manual_registry.core.manifest import manifest_bytes
+
     return {"SHA256SUMS": manifest_bytes(made.files, "sha256"), "B3SUMS": manifest_bytes(made.files, "blake3")}

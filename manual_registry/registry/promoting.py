@@ -47,12 +47,12 @@ def promote(
 ) -> Result:
     """Change a version's stage; see :meth:`manual_registry.Registry.promote`."""
     wanted = stage(to)
+    if wanted is Stage.ARCHIVED:
+        raise not_by_promote(ref)
     state = work.load().state
     record = find(work, state, ref)
-    if wanted is Stage.ARCHIVED:
-        raise not_by_promote(record.ref)
-    if record.stage == wanted.value and wanted is not Stage.EXPERIMENTAL:
-        return _stands(work, record.ref, wanted)
+    if record.stage == wanted.value:
+        return _stands(work, "promote", record.ref)
     identity = pipeline_identity(work, state, pipeline, pipeline_key)
     observed = observed_blake3(work, record, progress=progress) if wanted is not Stage.EXPERIMENTAL else None
     with writing(work) as loaded:
@@ -84,12 +84,34 @@ def promote(
     return work.result("promote", loaded, after, next=_after(loaded, after))
 
 
-def _stands(work: Workspace, ref: str, wanted: Stage) -> Result:
-    """The version is there already: a re-run of a green job is green."""
-    loaded = work.load()
-    record = find(work, loaded.state, ref)
+def _stands(work: Workspace, command: str, ref: str) -> Result:
+    """The version is there already: a re-run of a green job is green. What a rollback waits for is told again."""
+    with writing(work) as loaded:  # a repetition after a crash brings the views up to date
+        record = find(work, loaded.state, ref)
+    note = f"{record.ref} is in {record.stage} already"
+    if command == "rollback" and record.steps[-1].seq == _ratification(loaded.state, record):
+        return _waits(work, loaded, record, note)
+    return work.result(command, loaded, record, next=f"mreg show {record.ref}", notes=(note,))
+
+
+def _ratification(state: State, record: VersionState) -> int | None:
+    """Return the rollback whose ratification is open still."""
+    found = [state.requests[name] for name in record.requests]
+    return next((one.ratifies for one in found if one.ratifies is not None and one.status == "requested"), None)
+
+
+def _waits(work: Workspace, loaded: Loaded, record: VersionState, *notes: str) -> Result:
+    """The result of a rollback that a lead is to ratify."""
+    ratify = f"A{record.steps[-1].seq}"
+    leads = [one.email for one in loaded.state.active_leads() if one.email not in record.registrants]
     return work.result(
-        "promote", loaded, record, next=f"mreg show {record.ref}", notes=(f"{record.ref} is in {wanted} already",)
+        "rollback",
+        loaded,
+        record,
+        id=ratify,
+        next=f"mreg approval sign {ratify} --as {leads[0] if leads else 'EMAIL'}",
+        waiting_for=(f"a lead ratifies {ratify} within {approvals.RATIFY_HOURS} hours",),
+        notes=notes,
     )
 
 
@@ -179,7 +201,7 @@ def rollback(
     before = work.load().state
     record = find(work, before, f"{model_name(model)}@{to}")
     if record.stage == Stage.PRODUCTION.value:
-        return _stands(work, record.ref, Stage.PRODUCTION)
+        return _stands(work, "rollback", record.ref)
     identity = pipeline_identity(work, before, pipeline, pipeline_key)
     observed = observed_blake3(work, record, progress=progress)
 
@@ -202,15 +224,8 @@ def rollback(
         return [*work.policy_refusals(state), *identity.reasons(found)]
 
     with writing(work) as loaded:
-        event = restored(work, loaded, record, build, review=review, progress=progress)
+        restored(work, loaded, record, build, review=review, progress=progress)
         after = loaded.state.versions[record.model, record.version]
-        ratify = f"A{event.seq}"
-    leads = [one.email for one in loaded.state.active_leads() if one.email not in after.registrants]
-    return work.result(
-        "rollback",
-        loaded,
-        after,
-        id=ratify,
-        next=f"mreg approval sign {ratify} --as {leads[0] if leads else 'EMAIL'}",
-        waiting_for=(f"a lead ratifies {ratify} within {approvals.RATIFY_HOURS} hours",),
-    )
+    if after.steps[-1].approval is None:
+        return work.result("rollback", loaded, after, next=_after(loaded, after))
+    return _waits(work, loaded, after)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manual_registry.core import documents
 from manual_registry.core.canonical import decode
 from manual_registry.core.errors import ModelUnknown, WorkbookUnreadable
+from manual_registry.core.resolve import is_symbolic
 from manual_registry.core.search import check_fields, fields_of, matches, parse_expression
 from manual_registry.core.state import State
 from manual_registry.core.values import Risk, Stage
@@ -67,7 +69,7 @@ def history(work: Workspace, ref: str | None) -> list[dict[str, Any]]:
         names = loaded.state.models[ref].versions
         wanted = {seq for name in names for seq in loaded.state.versions[ref, name].event_seqs}
         wanted |= {event.seq for event in loaded.events if event.subject.get("model") == ref}
-    elif "@" not in ref and "+code." not in ref and ":" not in ref and "/" not in ref:
+    elif not is_symbolic(ref) and not Path(ref).exists():
         raise ModelUnknown(f"no model {ref!r} in this registry", location=ref, hint="mreg list")
     else:
         wanted = set(find(work, loaded.state, ref).event_seqs)

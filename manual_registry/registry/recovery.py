@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from manual_registry.adapters.files import os_errors
 from manual_registry.core.errors import RegistryError
 from manual_registry.core.state import State
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 def recover(work: Workspace, loaded: Loaded) -> None:
     """Finish or discard every dead job, then end archive moves whose event stands."""
     work.ledger.discard_temporaries()
+    _discard_view_temporaries(work)
     for job in work.storage.stale_jobs():
         if job.intent is not None and _event_stands(loaded.state, job):
             work.storage.finish(job)
@@ -26,6 +28,15 @@ def recover(work: Workspace, loaded: Loaded) -> None:
             if job.intent is not None:
                 work.warn(f"an interrupted {job.intent.kind} of {job.intent.model}@{job.intent.version} was undone")
     end_moves(work, loaded)
+
+
+def _discard_view_temporaries(work: Workspace) -> None:
+    from manual_registry.adapters import remover
+
+    approvals = work.root / "approvals"
+    with os_errors(work.root):
+        for folder in (work.root, approvals, *(path for path in approvals.rglob("*") if path.is_dir())):
+            remover.discard_temporaries(folder)
 
 
 def _event_stands(state: State, job: Job) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manual_registry.core.errors import Ambiguous, ContentUnknown, VersionUnknown
-from manual_registry.core.resolve import Lookup, StateLookup, is_symbolic, one, resolve
+from manual_registry.core.errors import Ambiguous, ArtefactChanged, ContentUnknown, VersionUnknown
+from manual_registry.core.manifest import FileEntry, content, parse_manifest
+from manual_registry.core.resolve import Lookup, Name, StateLookup, is_symbolic, one, resolve
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.values import Digest
 
@@ -19,7 +20,7 @@ def find(work: Workspace, state: State, ref: str) -> VersionState:
     return state.versions[name_of(work, StateLookup(state), ref)]
 
 
-def name_of(work: Workspace, lookup: Lookup, ref: str) -> tuple[str, str]:
+def name_of(work: Workspace, lookup: Lookup, ref: str) -> Name:
     """Return (model, version) of REF; a path is hashed, and looked up file by file when it fits none as a whole."""
     if is_symbolic(ref):
         return resolve(lookup, ref)
@@ -30,28 +31,63 @@ def name_of(work: Workspace, lookup: Lookup, ref: str) -> tuple[str, str]:
             location=ref,
             hint="mreg list",
         )
-    return _by_content(lookup, path, ref)
+    return _by_content(work, lookup, path, ref)
 
 
-def _by_content(lookup: Lookup, path: Path, ref: str) -> tuple[str, str]:
+def _by_content(work: Workspace, lookup: Lookup, path: Path, ref: str) -> Name:
     from manual_registry.adapters.tree import hash_tree
 
-    content = hash_tree(path, sha256=False)
-    whole = lookup.with_digest(Digest(algorithm="blake3", value=content.blake3))
+    found = hash_tree(path, sha256=False, dereference=True)  # what a link on a server points to is what runs there
+    whole = lookup.with_digest(Digest(algorithm="blake3", value=found.blake3))
     nothing = ContentUnknown(
-        f"{ref}: no version has this content (blake3:{content.blake3})", location=ref, hint="mreg list"
+        f"{ref}: no version has this content (blake3:{found.blake3})", location=ref, hint="mreg list"
     )
-    if whole or content.kind == "file":
+    if whole or found.kind == "file":
         return one(whole, ref, nothing)
-    hits = {
-        entry.path: lookup.with_digest(Digest(algorithm="blake3", value=entry.blake3 or "")) for entry in content.files
-    }
-    found = {name for names in hits.values() for name in names}
+    return _by_files(work, lookup, found.files, ref, nothing)
+
+
+def _by_files(
+    work: Workspace, lookup: Lookup, files: tuple[FileEntry, ...], ref: str, nothing: ContentUnknown
+) -> Name:
+    """Find the one version whose files are in the folder, all of them before some of them."""
+    fits = _fits(work, lookup, files)
+    whole = {name: there for name, (there, count) in fits.items() if len(there) == count}
+    found = whole or {name: there for name, (there, _) in fits.items()}
+    told = [f"{file}: {model}@{version}" for (model, version), there in sorted(found.items()) for file in sorted(there)]
     if len(found) > 1:
-        told = [f"{file}: {model}@{version}" for file, names in hits.items() for model, version in names]
         raise Ambiguous(
             f"{ref}: as a whole it fits no version; its files fit {len(found)}: {'; '.join(told)}",
             location=ref,
             details={"matches": list(told)},
         )
-    return one(sorted(found), ref, nothing)
+    name = one(sorted(found), ref, nothing)
+    there, count = fits[name]
+    work.warn(
+        f"{ref} as a whole is no version: {len(there)} of the {count} file(s) of {name[0]}@{name[1]} are in it,"
+        f" among {len(files)}"
+    )
+    return name
+
+
+def _fits(work: Workspace, lookup: Lookup, files: tuple[FileEntry, ...]) -> dict[Name, tuple[set[str], int]]:
+    """Return, for each version with a file of the folder, its contents there, and how many it has in all.
+
+    A B3SUMS file in the storage counts only where its own hash is the registered one of a directory.
+    """
+    fits: dict[Name, tuple[set[str], int]] = {}
+    there = {entry.blake3 or "" for entry in files}
+    for digest in there:
+        fits |= dict.fromkeys(lookup.with_digest(Digest(algorithm="blake3", value=digest)), ({digest}, 1))
+    for manifest in (*work.root.glob("models/*/*/B3SUMS"), *work.root.glob("archive/*/*/data/B3SUMS")):
+        try:
+            hashes = parse_manifest(manifest.read_bytes())
+        except (OSError, ArtefactChanged):  # verify tells; what cannot be read fits nothing
+            continue
+        wanted = set(hashes.values())
+        if wanted & there:
+            whole = content("directory", [FileEntry(path=path, size=0, blake3=one) for path, one in hashes.items()])
+            names = lookup.with_digest(Digest(algorithm="blake3", value=whole.blake3))
+            fits |= dict.fromkeys(names, (wanted & there, len(wanted)))
+    paths = {entry.blake3: entry.path for entry in reversed(files)}
+    return {name: ({paths[digest] for digest in digests}, count) for name, (digests, count) in fits.items()}

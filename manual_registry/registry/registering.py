@@ -251,10 +251,17 @@ def attach(work: Workspace, ref: str, given: Given) -> Result:
         try:
             kept = keep_all(found, lambda file: attaching.add(file.kind, file.path, data=file.data))
             data = _attachment(record, kept, fields)
-            if any(data.values()):
-                _append_attachment(work, loaded, record, data)
         except BaseException:
             attaching.discard()
+            raise
+        try:
+            if any(data.values()):
+                _append_attachment(work, loaded, record, data)
+        except RegistryError:
+            attaching.discard()
+            raise
+        except BaseException:  # Ctrl-C: the event may stand already, the next writing command sees which
+            attaching.leave()
             raise
         if not loaded.written:
             attaching.discard()

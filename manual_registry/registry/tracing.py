@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -16,22 +17,22 @@ from manual_registry.core.errors import (
     ReferenceUnresolved,
     RegistryError,
     SeveralInTime,
+    UsageError,
 )
-from manual_registry.core.references import without_credentials
+from manual_registry.core.references import parse_reference, without_credentials
 from manual_registry.core.resolve import StateLookup, is_symbolic
 from manual_registry.core.results import LinkStatus, Trace
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.times import day_after, is_date, parse_time, stamp
 from manual_registry.core.values import Stage
 from manual_registry.core.walk import Look, Seen, walk
-from manual_registry.registry.access import read
 from manual_registry.registry.looking import directory_of, observed_blake3, place_of
 from manual_registry.registry.references import name_of
 
 if TYPE_CHECKING:
     from manual_registry.adapters.git import GitRepository
     from manual_registry.ports import Progress
-    from manual_registry.registry.workspace import Workspace
+    from manual_registry.registry.workspace import Loaded, Workspace
 
 
 def trace(work: Workspace, ref: str, *, at: str | None, hash: bool, progress: Progress | None) -> Trace:
@@ -40,7 +41,7 @@ def trace(work: Workspace, ref: str, *, at: str | None, hash: bool, progress: Pr
         state, name = _through_index(work, ref)
         chain = Look(status=LinkStatus.RECORDED, message="the ledger's chain was not checked (--no-hash)")
     else:
-        state = read(work).state
+        state = _whole(work).state
         name = _named(work, state, ref, at)
         chain = Look(status=LinkStatus.VERIFIED, message=f"chain of {state.head_seq} events whole")
     record = state.versions[name]
@@ -48,12 +49,18 @@ def trace(work: Workspace, ref: str, *, at: str | None, hash: bool, progress: Pr
     return walk(state, record, seen, warnings=tuple(work.warnings))
 
 
+def _whole(work: Workspace) -> Loaded:
+    from manual_registry.registry.access import read
+
+    return read(work)
+
+
 def _through_index(work: Workspace, ref: str) -> tuple[State, tuple[str, str]]:
     from manual_registry.adapters.index import build_index, open_index
 
     index = open_index(work.ledger, work.root)
     if index is None:
-        loaded = read(work)
+        loaded = _whole(work)
         index = build_index(work.ledger, work.root, loaded.events, loaded.state)
         if index is None:
             return loaded.state, _named(work, loaded.state, ref, None)
@@ -64,7 +71,7 @@ def _through_index(work: Workspace, ref: str) -> tuple[State, tuple[str, str]]:
     except RegistryError as problem:
         if problem.status != 4:
             raise
-        state = read(work).state  # the ledger is not what the index was made from: read it whole
+        state = _whole(work).state  # the ledger is not what the index was made from: read it whole
         return state, _named(work, state, ref, None)
     finally:
         index.close()
@@ -76,6 +83,9 @@ def _is_model(lookup: Any, ref: str) -> bool:
 
 def _named(work: Workspace, state: State, ref: str, at: str | None) -> tuple[str, str]:
     if is_symbolic(ref) or (ref not in state.models and Path(ref).exists()):
+        if at is not None:
+            told = f"{ref}: --at asks what was in production then; name the model alone"
+            raise UsageError(told, hint="mreg trace MODEL --at TIME")
         return name_of(work, StateLookup(state), ref)
     if ref not in state.models:
         raise ModelUnknown(f"no model {ref!r} in this registry", location=ref, hint="mreg list")
@@ -130,10 +140,11 @@ def in_production_at(state: State, model: str, at: str) -> str:
 def look(work: Workspace, record: VersionState, *, hash: bool, chain: Look, progress: Progress | None) -> Seen:
     """Look at the artefact, the commit, the data references, the evidence files and the deployed file."""
     code = record.value("code")
+    repository = repository_of(work, code) if code else None
     return Seen(
         artefact=_artefact(work, record, hash=hash, progress=progress),
-        code=_code(work, code) if code else None,
-        data=tuple(_data(work, item, code) for item in record.data["training_data"]),
+        code=_code(code, repository) if code else None,
+        data=tuple(_data(item, repository) for item in record.data["training_data"]),
         deployment=_deployed(record) if hash else None,
         evidence=_evidence(work, record, hash=hash),
         chain=chain,
@@ -195,34 +206,38 @@ def _deployed(record: VersionState) -> Look | None:
     return Look(status=LinkStatus.VERIFIED, message="the deployed file is this version")
 
 
-def repository_of(work: Workspace, code: Mapping[str, Any] | None) -> GitRepository | None:
+def repository_of(work: Workspace, code: Mapping[str, Any]) -> GitRepository | None:
     """Find a repository that may hold the commit: the recorded one, one around here, one around the registry."""
-    from manual_registry.adapters.git import GitRepository
-
-    places = [work.root / code["path"]] if code and code.get("path") else []
+    places = [work.root / code["path"]] if code.get("path") else []
     found: list[GitRepository] = []
-    for place in (*places, Path.cwd(), work.root):
-        try:
-            repository = GitRepository.discover(place) if place.exists() else None
-        except NotARepository:
+    for place in dict.fromkeys((*places, Path.cwd(), work.root)):
+        repository = _repository_around(place)
+        if repository is None:
             continue
-        if repository is not None:
-            found.append(repository)
-    commit = code["commit"] if code else None
-    holding = [one for one in found if commit and one.has(commit)]
-    if holding:
-        return holding[0]
+        if repository.has(code["commit"]):
+            return repository
+        found.append(repository)
     # Another project's repository around here proves nothing; the recorded one does.
-    recorded = code.get("repository") if code else None
-    ours = [
-        one for one in found if recorded and one.remote_url() and without_credentials(str(recorded)) == one.remote_url()
-    ]
+    recorded = code.get("repository")
+    ours = [one for one in found if recorded and one.remote_url() and without_credentials(str(recorded)) == one.remote_url()]
     by_path = [one for one in found if places and one.directory.resolve() == places[0].resolve()]
     return next(iter(by_path or ours), None)
 
 
-def _code(work: Workspace, code: Mapping[str, Any]) -> Look:
-    repository = repository_of(work, code)
+def _repository_around(place: Path) -> GitRepository | None:
+    # A look at the names first: loading libgit2 takes longer than the rest of `trace --no-hash`.
+    folders = (place, *place.absolute().parents)
+    if not any(os.path.lexists(folder / name) for folder in folders for name in (".git", "HEAD")):
+        return None
+    from manual_registry.adapters.git import GitRepository
+
+    try:
+        return GitRepository.discover(place) if place.exists() else None
+    except NotARepository:
+        return None
+
+
+def _code(code: Mapping[str, Any], repository: GitRepository | None) -> Look:
     if repository is None:
         where = code.get("repository") or code.get("path") or "no repository is recorded"
         return Look(status=LinkStatus.RECORDED, message=f"its repository is not here ({where})")
@@ -240,16 +255,14 @@ def _code(work: Workspace, code: Mapping[str, Any]) -> Look:
     )
 
 
-def _data(work: Workspace, item: Mapping[str, Any], code: Mapping[str, Any] | None) -> Look:
-    from manual_registry.adapters.data_references import resolve_reference
-    from manual_registry.core.references import parse_reference
-
+def _data(item: Mapping[str, Any], repository: GitRepository | None) -> Look:
     reference = parse_reference(item["reference"])
     if not reference.in_repository:
         return Look(status=LinkStatus.RECORDED, message="recorded; it cannot be looked up from here")
-    repository = repository_of(work, code)
     if repository is None:
         return Look(status=LinkStatus.RECORDED, message="its repository is not here")
+    from manual_registry.adapters.data_references import resolve_reference
+
     try:
         found = resolve_reference(item["reference"], repository)
     except (CommitUnknown, ReferenceUnresolved, NotARepository) as problem:

@@ -261,7 +261,7 @@ def _workbook(work: Workspace, loaded: Loaded) -> list[Finding]:
             if one.column
             else f"row {one.row}: {one.found}"
         )
-        findings.append(finding(WorkbookEdited(f"{where}: {told}", location=where, clause="RP-15")))
+        findings.append(finding(WorkbookEdited(told, location=where, clause="RP-15")))
     return findings
 
 

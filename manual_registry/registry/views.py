@@ -10,14 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manual_registry.adapters.files import put_if_absent, write_atomic
+from manual_registry.adapters.files import os_errors, put_if_absent, write_atomic
 from manual_registry.core import allowed_signers
+from manual_registry.core import events as kinds
 from manual_registry.core.errors import RegistryError, WorkbookUnreadable
 from manual_registry.core.rows import build_view
 from manual_registry.core.sshkeys import parse_public_key
 from manual_registry.core.state import Request, State, fold
 from manual_registry.core.statements import APPROVAL_NAMESPACE, CONTROL_NAMESPACE, PROMOTION_NAMESPACE
 from manual_registry.core.times import parse_time
+from manual_registry.core.touches import is_control
 from manual_registry.core.values import Role
 from manual_registry.core.view import View
 
@@ -31,7 +33,8 @@ def publish(work: Workspace, loaded: Loaded) -> None:
     """Bring every view to the head; what fails is told, not raised."""
     for step in (_approval_copies, _allowed_signers, _workbook):
         try:
-            step(work, loaded)
+            with os_errors(work.root):  # a temporary directory that is full, say
+                step(work, loaded)
         except RegistryError as problem:
             work.warn(f"the view is behind: {problem.message}")
     work.remember(loaded)
@@ -67,16 +70,25 @@ def _pair(path: str, statement: str, signature: str) -> dict[str, bytes]:
 
 
 def _approval_copies(work: Workspace, loaded: Loaded) -> None:
-    replaced = {event.data["id"] for event in loaded.written if event.type == "approval.signed"}
+    earlier = _earlier_copies(loaded)
     for path, data in copies(loaded.state, loaded.events).items():
         target = work.root / path
-        if target.exists() and not (replaced and target.name.split(".")[0] in replaced):
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            write_atomic(target, data, mode=0o444)  # signed again: the ledger keeps both
-        else:
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
             put_if_absent(target, data)
+        elif path in earlier and target.read_bytes() in earlier[path] - {data}:
+            write_atomic(target, data, mode=0o444)  # signed again: the ledger keeps both
+
+
+def _earlier_copies(loaded: Loaded) -> dict[str, set[bytes]]:
+    """Return what the copies of approvals that were signed several times have held; other bytes are somebody else's."""
+    found: dict[str, list[bytes]] = {}
+    for event in loaded.events:
+        if event.type == kinds.SIGNED:
+            path = approval_path(loaded.state.requests[event.data["id"]])
+            for name, data in _pair(path, event.data["statement"], event.data["signature"]).items():
+                found.setdefault(name, []).append(data)
+    return {path: set(several) for path, several in found.items() if len(several) > 1}
 
 
 # -- allowed_signers --------------------------------------------------------------------------------------
@@ -114,15 +126,35 @@ def _allowed_signers(work: Workspace, loaded: Loaded) -> None:
     found = path.read_bytes() if path.is_file() else None
     if found == wanted:
         return
-    before = fold(loaded.events[: -len(loaded.written)]) if len(loaded.events) > len(loaded.written) else None
-    if found is not None and before is not None and found != signers_text(before).encode():
+    if found is not None and found not in _earlier_signers(loaded.events):
         aside = path.with_name(f"allowed_signers.{loaded.state.head_seq}.set-aside")
         put_if_absent(aside, found)
         work.warn(f"allowed_signers differed from the ledger; it was kept as {aside.name} and rendered anew")
     write_atomic(path, wanted)
 
 
+def _earlier_signers(events: list[Event]) -> set[bytes]:
+    """Return every text that allowed_signers has had: one of them is only behind, another was edited."""
+    state, found = State(), set()
+    for event in events:
+        state.apply(event)
+        if is_control(event):
+            found.add(signers_text(state).encode())
+    return found
+
+
 # -- the workbook -----------------------------------------------------------------------------------------
+
+
+def behind(work: Workspace, loaded: Loaded) -> bool:
+    """Tell whether the workbook shows another head than the ledger's (a command was killed, the disk was full)."""
+    from manual_registry.adapters.workbook import OpenpyxlWorkbook
+
+    try:
+        found = OpenpyxlWorkbook().inspect(work.workbook_path)
+    except RegistryError:
+        return False  # nothing was written: `verify` tells it
+    return not found.present or (found.registry_id == loaded.state.registry_id and (found.head_seq, found.head_hash) != loaded.head)
 
 
 def view_at(work: Workspace, events: list[Event], state: State | None = None) -> View:

@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from manual_registry.adapters import config as configs
-from manual_registry.adapters import memory
 from manual_registry.adapters.ledger_files import LedgerFiles
-from manual_registry.adapters.storage import LocalStorage
-from manual_registry.core.decide import decide
 from manual_registry.core.errors import (
     LostRace,
     NoRegistry,
@@ -28,10 +27,13 @@ from manual_registry.core.errors import (
 )
 from manual_registry.core.ledger import Draft, Event, seal
 from manual_registry.core.policy import Setting, differences
-from manual_registry.core.results import Result
 from manual_registry.core.state import State, VersionState, fold
 from manual_registry.core.times import stamp
 from manual_registry.core.values import Email, email
+
+if TYPE_CHECKING:
+    from manual_registry.adapters.storage import LocalStorage
+    from manual_registry.core.results import Result
 
 #: How often a lost race is tried again, with a pause that grows to about a second.
 ATTEMPTS = 40
@@ -91,7 +93,6 @@ class Workspace:
         self.config = configs.load(root)
         self.clock = clock
         self.ledger = LedgerFiles(root)
-        self.storage = LocalStorage(root)
         self.passphrase: Callable[[str], str] | None = None
         self.warnings: list[str] = []
         self._actor = email(actor, where="--actor") if actor else None
@@ -104,6 +105,13 @@ class Workspace:
 
             self._actor = default_actor(self.environ, Path.cwd())
         return self._actor
+
+    @cached_property
+    def storage(self) -> LocalStorage:
+        """The files below the root."""
+        from manual_registry.adapters.storage import LocalStorage
+
+        return LocalStorage(self.root)
 
     @property
     def workbook_path(self) -> Path:
@@ -151,13 +159,15 @@ class Workspace:
         ``review`` adds to the reasons what only this machine can see (a policy file that differs). Raises them, or
         :class:`LostRace` when others were faster :data:`ATTEMPTS` times.
         """
+        from manual_registry.core.decide import decide
+
         for attempt in range(ATTEMPTS):
             at = self.now()
             draft = build(loaded.state, at)
             event = seal(draft, seq=loaded.state.head_seq + 1, prev=loaded.state.head_hash, at=at, actor=self.actor)
             reasons = decide(loaded.state, event)
             raise_for(review(loaded.state, reasons) if review else reasons)
-            if self.ledger.append(event):
+            if self._written(event):
                 loaded.state.apply(event)
                 loaded.events.append(event)
                 loaded.written.append(event)
@@ -167,8 +177,21 @@ class Workspace:
             loaded.events, loaded.state = fresh.events, fresh.state
         raise LostRace(f"other writers were faster {ATTEMPTS} times; repeat the command")
 
+    def _written(self, event: Event) -> bool:
+        """Write ``event``; one that stands counts as written, whatever the disk said: others may build on it."""
+        try:
+            # A network file system may answer a repeated link with "exists", though the first one made it.
+            return self.ledger.append(event) or self.ledger.holds(event)
+        except RegistryError as problem:
+            if not self.ledger.holds(event):
+                raise
+            self.warn(f"event {event.seq} stands, but may not outlast a power failure: {problem.message}")
+            return True
+
     def remember(self, loaded: Loaded) -> None:
         """Keep the head in this machine's memory."""
+        from manual_registry.adapters import memory
+
         seq, digest = loaded.head
         self.warn(memory.remember(loaded.state.registry_id, self.root, seq, digest))
 
@@ -186,6 +209,8 @@ class Workspace:
         notes: tuple[str, ...] = (),
     ) -> Result:
         """Compose the result of a writing command out of what it wrote."""
+        from manual_registry.core.results import Result
+
         return Result(
             command=command,
             changed=bool(loaded.written),

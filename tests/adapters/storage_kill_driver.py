@@ -143,6 +143,8 @@ def main(scenario: str, directory: Path, stride: int) -> None:
         if not life.has(scenario):
             getattr(life, scenario)()  # the next try goes through
             life.check()
+        for folder, _, _ in os.walk(life.root):
+            Path(folder).chmod(0o755)
         shutil.rmtree(life.root)
     print(number - stride)
 

@@ -113,10 +113,8 @@ def test_a_refused_source_makes_nothing(storage: LocalStorage, source: Path) -> 
 def test_nothing_that_stands_is_overwritten(storage: LocalStorage, source: Path) -> None:
     stray = storage.version_dir("m", "1")
     stray.mkdir(parents=True)
-    with storage.stage(source) as staged:
-        with pytest.raises(StorageUnexpected):
-            staged.place("m", "1")
-        staged.discard()
+    with storage.stage(source) as staged, pytest.raises(StorageUnexpected):
+        staged.place("m", "1")
     assert list(stray.iterdir()) == []
     assert nothing_half(storage)
 

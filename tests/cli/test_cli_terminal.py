@@ -27,7 +27,7 @@ SHOW = (
 
 def _spawn(code: str, *arguments: str, **environment: str) -> Any:
     ending = "status = main(sys.argv[1:])\nprint('ASKED', fake.asked, file=sys.stderr)\nsys.exit(status)"
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM", "COLUMNS", "LINES")}
     path = f"{Path(__file__).parents[2]}{os.pathsep}{Path(__file__).parent}"
     env = {**kept, "TERM": "xterm-256color", "PYTHONPATH": path, **environment}
     return pexpect.spawn(

@@ -26,7 +26,7 @@ from manual_registry.core.errors import (
     VersionTaken,
 )
 from manual_registry.core.ledger import Event
-from manual_registry.registry import workspace
+from manual_registry.registry import recovery, workspace
 from world import LEAD, LEAD2, World
 
 Slips = Callable[..., None]
@@ -231,8 +231,9 @@ def test_a_move_goes_behind_another_event(world: World, slips: Slips) -> None:
     assert_whole(world.root)
 
 
-def test_unarchived_by_the_other_one_in_between(world: World, slips: Slips) -> None:
-    """Both copy back; the slower one finds the directory standing and leaves it."""
+def test_a_copy_back_goes_behind_another_event(world: World, slips: Slips, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other machine honours the lock of this job, which lies beside the copy."""
+    monkeypatch.setattr(recovery, "end_moves", lambda work, loaded: None)
     world.register("1")
     world.as_().archive("churn@1", reason="old")
     slips(lambda: world.as_("other@example.org").note("churn@1", "behind this"))

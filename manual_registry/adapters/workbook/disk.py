@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from manual_registry.adapters import remover
 from manual_registry.adapters.workbook.package import MAX_FILE, unreadable
 from manual_registry.core.errors import DiskFull, StorageFailed, StorageReadOnly
 
@@ -65,7 +66,9 @@ def swap(path: Path, data: bytes, *, expected: bytes | None) -> bool:
     False then, and nothing is changed.
     """
     with disk_errors(path, "writing the workbook"):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        remover.discard_workbook_drafts(path)
+        prefix, suffix = remover.workbook_draft_names(path.name)
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as target:

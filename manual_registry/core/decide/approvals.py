@@ -85,10 +85,7 @@ def signed(state: State, event: Event) -> list[RegistryError]:
     if not core.is_open(request):
         return [closed(request)]
     data = event.data
-    may_differ = core.ROLLBACK_MAY_DIFFER if request.ratifies is not None else frozenset[str]()
-    judgement = core.judge(
-        state, request, data["statement"], data["signature"], moment=moment_of(event), may_differ=may_differ
-    )
+    judgement = core.judge(state, request, data["statement"], data["signature"], moment=moment_of(event))
     return [*judgement.reasons, *_comment(data["statement"]), *_ratified_in_time(state, request, event)]
 
 

@@ -8,11 +8,14 @@ from typing import Any
 
 from manual_registry.core.approvals import CLOCK_SLACK
 from manual_registry.core.decide.common import moment_of
+from manual_registry.core.decide.registration import future
 from manual_registry.core.errors import (
     ApproverUnknown,
     BadConfig,
     BadKey,
+    BadTime,
     ControlRefused,
+    DateInFuture,
     FormatTooNew,
     IdentityTaken,
     Json,
@@ -27,19 +30,15 @@ from manual_registry.core.policy import policy_from
 from manual_registry.core.sshkeys import parse_public_key
 from manual_registry.core.sshsig import verify
 from manual_registry.core.state import State
-from manual_registry.core.statements import CONTROL_NAMESPACE, control_line, differing, read_statement
-from manual_registry.core.times import parse_time
+from manual_registry.core.statements import CONTROL_NAMESPACE, control_line, differing, head_mark, read_statement
+from manual_registry.core.times import is_date, parse_time
 from manual_registry.core.values import Risk, Role, email, free_text, label, line_text
 
 
 def created(state: State, event: Event) -> list[RegistryError]:
     """Decide the genesis: risk, policy, keys in order; one key for one lead."""
     data = event.data
-    policy_from(data["policy"], Risk(data["risk"]))
-    line_text(data["system"], where="system")
-    if data["placed_on_market"] is not None:
-        parse_time(data["placed_on_market"], where="placed_on_market")
-    reasons: list[RegistryError] = []
+    reasons = _in_force(event)
     seen_keys: set[str] = set()
     seen_emails: set[str] = set()
     for lead in data["leads"]:
@@ -50,6 +49,23 @@ def created(state: State, event: Event) -> list[RegistryError]:
             )
         seen_keys.add(lead["key"])
         seen_emails.add(lead["email"])
+    return reasons
+
+
+def _in_force(event: Event) -> list[RegistryError]:
+    """What genesis and a later policy have in common: system, risk, date, and a policy that is written out in full."""
+    data = event.data
+    line_text(data["system"], where="system")
+    placed = data["placed_on_market"]
+    reasons: list[RegistryError] = []
+    if placed is not None and not is_date(placed):
+        raise BadTime(f"placed_on_market: {placed!r} is no date", location="placed_on_market")
+    if placed is not None and future(placed, event):
+        reasons.append(
+            DateInFuture(f"placed_on_market: {placed} has not come yet", location="placed_on_market", clause="RP-19")
+        )
+    if policy_from(data["policy"], Risk(data["risk"])).document != data["policy"]:
+        reasons.append(BadConfig("the policy is not written out in full"))
     return reasons
 
 
@@ -99,9 +115,11 @@ def _signature(state: State, event: Event, action: str, details: Mapping[str, Js
     try:
         key = verify(control["statement"].encode("utf-8"), control["signature"], namespace=CONTROL_NAMESPACE)
     except RegistryError as problem:
-        return [ControlRefused(f"the lead's signature does not hold: {problem.message}", clause="RP-14")]
+        why = f"the lead's signature does not hold: {problem.message}"
+        return [ControlRefused(why, clause="RP-14", details={"signature": "broken"})]
     if key.line() != key_line:
-        return [ControlRefused(f"signed with {key.fingerprint}, which is not the key of {signer}", clause="RP-14")]
+        why = f"signed with {key.fingerprint}, which is not the key of {signer}"
+        return [ControlRefused(why, clause="RP-14", details={"signature": "stranger"})]
     found = read_statement(control["statement"])
     if found is None:
         return [ControlRefused("the signed statement is not canonical", clause="RP-14")]
@@ -111,7 +129,8 @@ def _signature(state: State, event: Event, action: str, details: Mapping[str, Js
     )
     wrong = differing(found, expected)
     if wrong:
-        return [ControlRefused(f"the lead signed something else: {', '.join(wrong)} differ", clause="RP-14")]
+        why = f"the lead signed something else: {', '.join(wrong)} differ"
+        return [ControlRefused(why, clause="RP-14", details=head_mark(state, found, wrong))]
     gap: timedelta = abs(parse_time(issued_at) - moment_of(event))
     if gap > CLOCK_SLACK:
         return [ControlRefused(f"signed at {issued_at}, but the event is from {event.at}", clause="RP-19")]
@@ -214,11 +233,4 @@ def policy_details(data: Mapping[str, Any]) -> dict[str, Json]:
 
 def policy_signed(state: State, event: Event) -> list[RegistryError]:
     """Decide a policy: it must be valid for its risk class and signed by an active lead (clauses RP-4, RP-14)."""
-    data = event.data
-    line_text(data["system"], where="system")
-    if data["placed_on_market"] is not None:
-        parse_time(data["placed_on_market"], where="placed_on_market")
-    reasons: list[RegistryError] = []
-    if policy_from(data["policy"], Risk(data["risk"])).document != data["policy"]:
-        reasons.append(BadConfig("the policy is not written out in full"))
-    return [*reasons, *_signature(state, event, "policy.sign", policy_details(data))]
+    return [*_in_force(event), *_signature(state, event, "policy.sign", policy_details(event.data))]

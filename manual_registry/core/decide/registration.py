@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from manual_registry.core.approvals import CLOCK_SLACK
+from manual_registry.core.canonical import decode
 from manual_registry.core.decide.common import find, moment_of
+from manual_registry.core.decide.forms import artefact_reasons, code_reasons, data_reasons, evidence_reasons
 from manual_registry.core.errors import (
     ArchivedVersion,
     DateInFuture,
@@ -27,7 +30,7 @@ from manual_registry.core.ledger import Event
 from manual_registry.core.references import composite_id, data_content_hash
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.times import is_date, parse_time
-from manual_registry.core.values import Stage, model_name, version_name
+from manual_registry.core.values import Stage, label, line_text, model_name, version_name
 
 #: What `attach` may fill when it is empty; code, data, config and artefact are fixed at registration (RP-1).
 FILLABLE = (
@@ -77,6 +80,11 @@ def registered(state: State, event: Event) -> list[RegistryError]:
         return [standing]
     data = event.data
     return [
+        *artefact_reasons(data["artefact"]),
+        *code_reasons(data["code"]),
+        *data_reasons(data["training_data"]),
+        *evidence_reasons(data),
+        *_tags(data["tags"]),
         *refuse_missing(missing_fields(state, data), f"{model}@{version}"),
         *_gates(data["gates"], data["artefact"]),
         *_metrics(data["metrics"]),
@@ -144,9 +152,16 @@ def _gates(gates: Iterable[Mapping[str, Any]], artefact: Mapping[str, Any]) -> l
 def _metrics(metrics: Mapping[str, Any] | None) -> list[RegistryError]:
     return [
         MetricNotFinite(f"metrics.{name}: {value!r} is not a finite number", location=f"metrics.{name}")
-        for name, value in (metrics or {}).items()
-        if type(value) not in (int, float)
+        for name, value in decode(dict(metrics or {})).items()
+        if type(value) is not int and not (type(value) is float and math.isfinite(value))
     ]
+
+
+def _tags(tags: Mapping[str, Any]) -> list[RegistryError]:
+    for key, value in tags.items():
+        label(key, where="tag")
+        line_text(value, where=f"tag {key}")
+    return []
 
 
 def _dates(data: Mapping[str, Any], event: Event) -> list[RegistryError]:
@@ -203,6 +218,7 @@ def attached(state: State, event: Event) -> list[RegistryError]:
     return [
         *_filled(record, data["fields"]),
         *_card_stands(record, data),
+        *evidence_reasons(data, record.evidence),
         *_gates(data["gates"], record.data["artefact"]),
         *_metrics(data["fields"].get("metrics")),
         *_dates({**data["fields"], "gates": data["gates"]}, event),

@@ -36,6 +36,7 @@ from manual_registry.core.statements import (
     PROMOTION,
     PROMOTION_NAMESPACE,
     differing,
+    head_mark,
     promotion_line,
     read_statement,
     statement_sha256,
@@ -111,9 +112,11 @@ def _observed(state: State, record: VersionState, to: Stage, observed: str | Non
 
 
 def _staging_again(state: State, record: VersionState, to: Stage) -> list[RegistryError]:
-    owed = to is Stage.PRODUCTION and state.policy.needs_approval(Stage.STAGING, has_lead=state.has_lead)
-    if not owed or record.staging_approved:
+    if to is not Stage.PRODUCTION or record.staging_approved:
         return []
+    if not state.policy.needs_approval(Stage.STAGING, has_lead=state.has_lead):
+        told = {one.message for one in gate_reasons(state, record, to)}
+        return [one for one in gate_reasons(state, record, Stage.STAGING) if one.message not in told]
     return [
         ApprovalOutdated(
             f"{record.ref} came out of the archive: staging's gates and approval are asked again",
@@ -229,13 +232,15 @@ def _pipeline_reasons(
     try:
         key = verify(promotion["statement"].encode("utf-8"), promotion["signature"], namespace=PROMOTION_NAMESPACE)
     except RegistryError as problem:
-        return [PipelineBad(f"{where}: the signature does not hold: {problem.message}", clause="RP-11")]
+        why = f"{where}: the signature does not hold: {problem.message}"
+        return [PipelineBad(why, clause="RP-11", details={"signature": "broken"})]
     if key.line() != pipeline.key:
         return [
             PipelineBad(
                 f"{where}: signed with {key.fingerprint}, which is not its key",
                 clause="RP-11",
                 hint="mreg pipeline list",
+                details={"signature": "stranger"},
             )
         ]
     found = read_statement(promotion["statement"])
@@ -253,7 +258,8 @@ def _pipeline_reasons(
     )
     wrong = differing(found, expected)
     if wrong:
-        return [PipelineBad(f"{where}: signed something else: {', '.join(wrong)} differ", clause="RP-11")]
+        why = f"{where}: signed something else: {', '.join(wrong)} differ"
+        return [PipelineBad(why, clause="RP-11", details=head_mark(state, found, wrong))]
     return _issued_now(said["issued_at"], event, where)
 
 
@@ -297,6 +303,7 @@ def rolled_back(state: State, event: Event) -> list[RegistryError]:
         *gate_reasons(state, record, Stage.PRODUCTION),
         *document_reasons(state, record, Stage.PRODUCTION),
         *_observed(state, record, Stage.PRODUCTION, data["observed"]),
+        *_restored(record, data["restored"]),
         *_rests_on(state, event, record),
         *_identity(state, event, record, Stage.PRODUCTION),
     ]
@@ -305,6 +312,8 @@ def rolled_back(state: State, event: Event) -> list[RegistryError]:
 def _rests_on(state: State, event: Event, record: VersionState) -> list[RegistryError]:
     rests, request = event.data["approval"], last_used(state, record)
     if request is None or request.statement is None or request.signature is None:
+        if rests is not None:
+            return [ApprovalBad(f"{record.ref}: no approval was used that a rollback could rest on", clause="RP-10")]
         needed = state.policy.needs_approval(Stage.PRODUCTION, has_lead=state.has_lead)
         return [wanted(state, record, Stage.PRODUCTION)] if needed else []
     if rests != {"id": request.id, "sha256": statement_sha256(request.statement)}:
@@ -333,6 +342,7 @@ def archived(state: State, event: Event) -> list[RegistryError]:
     reasons = [
         *transitions.check("archive", before, Stage.ARCHIVED, ref=record.ref),
         *_reason(data["reason"], needed=True, ref=record.ref),
+        *_observed(state, record, Stage.ARCHIVED, data["observed"]),
         *open_deployment(record),
     ]
     if before is Stage.PRODUCTION or data["approval"] is not None:
@@ -382,9 +392,10 @@ def unarchived(state: State, event: Event) -> list[RegistryError]:
     steps = transitions.check("unarchive", Stage(record.stage), Stage.STAGING, ref=record.ref)
     if steps:
         return steps
-    reasons = _reason(data["reason"], needed=True, ref=record.ref)
-    if data["restored"] != (record.bag is not None):
-        reasons.append(
-            EventUnreadable(f"{record.ref}: the event does not say truly whether the files came from the bag")
-        )
-    return reasons
+    return [*_reason(data["reason"], needed=True, ref=record.ref), *_restored(record, data["restored"])]
+
+
+def _restored(record: VersionState, said: bool) -> list[RegistryError]:
+    if said == (record.bag is not None):
+        return []
+    return [EventUnreadable(f"{record.ref}: the event does not say truly whether the files came from the bag")]
