@@ -6,12 +6,12 @@ holders will stand behind the same protocols.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from manual_registry.core.view import Difference, View
+from manual_registry.core.view import Cell, Difference, View
 
 #: Called with (bytes done, bytes in all); the command line shows a bar when it takes longer than a second.
 Progress = Callable[[int, int], None]
@@ -41,6 +41,32 @@ class Refreshed:
     waiting: int = 0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TypedRow:
+    """A row that a person typed into a sheet of ours (no row id): ``number`` is its row, ``cells`` by header."""
+
+    sheet: str
+    number: int
+    cells: Mapping[str, Cell]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Instructions:
+    """What `sync` decided about a workbook, for one refresh.
+
+    ``accept``: (sheet, row id, column) whose differing value became an event: the new view's value is written.
+    ``keep``: the same for cells that stay as the person left them (waiting, with a problem told in Check).
+    Every other cell of a known row that differs from the base is put back, deleted rows come back.
+    ``adopt``: (sheet, row number) of typed rows -> the row id that they now have; people's own cells in them stay.
+    ``says``: text for the Check cell of (sheet, row id) or (sheet, row number of a typed row).
+    """
+
+    accept: frozenset[tuple[str, str, str]] = frozenset()
+    keep: frozenset[tuple[str, str, str]] = frozenset()
+    adopt: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    says: Mapping[tuple[str, str | int], str] = field(default_factory=dict)
+
+
 class WorkbookPort(Protocol):
     """The tracking spreadsheet. Every method is given the path, since ``[workbook] path`` may lie elsewhere."""
 
@@ -50,8 +76,14 @@ class WorkbookPort(Protocol):
     def differences(self, path: Path, base: View) -> tuple[Difference, ...]:
         """Compare cell by cell with ``base``; writes nothing."""
 
-    def refresh(self, path: Path, base: View | None, new: View) -> Refreshed:
-        """Bring the file from ``base`` to ``new``; cells that differ from the base stay as they are."""
+    def typed_rows(self, path: Path, base: View) -> tuple[TypedRow, ...]:
+        """Return the rows without a row id that hold something in a column of ours; writes nothing."""
+
+    def refresh(self, path: Path, base: View | None, new: View, *, sync: Instructions | None = None) -> Refreshed:
+        """Bring the file from ``base`` to ``new``; cells that differ from the base stay as they are.
+
+        ``sync`` says what became of the differences (see :class:`Instructions`).
+        """
 
     def render(self, path: Path, new: View, *, aside: Path | None) -> None:
         """Write the workbook anew; an existing file is first moved to ``aside``."""

@@ -121,12 +121,12 @@ def put_if_absent(path: Path, data: bytes, *, mode: int = 0o444) -> bool:
     """Create ``path`` with ``data`` unless it stands; return whether this call created it.
 
     Temporary file, fsync, link; where links are refused, rename without replacing; where that is not to be
-    had either, exclusive creation. Never a plain overwrite. Raises DiskFull, StorageReadOnly or
+    had either, renaming under a claim. Never a plain overwrite. Raises DiskFull, StorageReadOnly or
     StorageFailed.
     """
     with os_errors(path), _temporary(path, data, mode) as temporary:
         try:
-            created = _appear(temporary, path, data, mode)
+            created = _appear(temporary, path)
         except FileNotFoundError:
             if temporary.exists() or not path.parent.is_dir():
                 raise
@@ -135,7 +135,7 @@ def put_if_absent(path: Path, data: bytes, *, mode: int = 0o444) -> bool:
         return created
 
 
-def _appear(temporary: Path, path: Path, data: bytes, mode: int) -> bool:
+def _appear(temporary: Path, path: Path) -> bool:
     try:
         os.link(temporary, path, follow_symlinks=False)
         return True
@@ -147,11 +147,26 @@ def _appear(temporary: Path, path: Path, data: bytes, mode: int) -> bool:
     renamed = _rename_noreplace(temporary, path)
     if renamed is not None:
         return renamed
+    return _rename_claimed(temporary, path)
+
+
+def _rename_claimed(source: Path, target: Path) -> bool:
+    """Rename where the system cannot refuse to replace: only who made the claim may, and half a file is never seen.
+
+    Such a file system has one writer, who holds the write lock; a claim that a kill left is a temporary file.
+    """
+    claim = target.with_name(remover.temporary_name(f"claim-{target.name}"))
     try:
-        write_new(path, data, mode=mode)
+        write_new(claim, b"")
     except FileExistsError:
         return False
-    return True
+    try:
+        if os.path.lexists(target):
+            return False
+        source.rename(target)
+        return True
+    finally:
+        remover.discard_temporary(claim)
 
 
 def _rename_noreplace(source: Path, target: Path) -> bool | None:

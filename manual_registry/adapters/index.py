@@ -16,10 +16,12 @@ from pathlib import Path
 from manual_registry.adapters.ledger_files import LedgerFiles
 from manual_registry.adapters.memory import cache_dir
 from manual_registry.core.errors import EventMissing, EventUnreadable
+from manual_registry.core.events import check_known
 from manual_registry.core.ledger import Event, file_name, parse_event
 from manual_registry.core.resolve import Name
-from manual_registry.core.state import State, fold
+from manual_registry.core.state import State
 from manual_registry.core.touches import is_control, touched
+from manual_registry.core.trusted import trusted_fold
 from manual_registry.core.values import Digest
 
 _LAYOUT = 1
@@ -87,7 +89,7 @@ class Index:
         seqs = {seq for (seq,) in self._db.execute("select seq from event where control = 1")}
         for name in names:
             seqs |= {seq for (seq,) in self._db.execute("select seq from touch where model = ? and version = ?", name)}
-        return fold(self._events(sorted(seqs)))
+        return trusted_fold(self._events(sorted(seqs)))
 
     def _events(self, seqs: list[int]) -> Iterator[Event]:
         for seq in seqs:
@@ -151,6 +153,7 @@ def _caught_up(index: Index, connection: sqlite3.Connection, ledger: LedgerFiles
         event = parse_event(ledger.raw(name), location=f"ledger/{name}")
         if event.prev != prev:
             return False
+        check_known(event)
         fresh.append(event)
         prev = event.hash
     _write(connection, fresh)

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,11 +23,7 @@ _APP: Final = "manual-registry"
 
 def state_dir() -> Path:
     """Return the directory of the memory: ``$MANUAL_REGISTRY_STATE``, else the user's state directory."""
-    import platformdirs
-
-    return Path(
-        os.environ.get(STATE_VARIABLE) or platformdirs.user_state_dir(_APP, appauthor=False)
-    ).absolute()
+    return _directory(STATE_VARIABLE, "XDG_STATE_HOME", "~/.local/state", "user_state_dir")
 
 
 def cache_dir() -> Path:
@@ -34,11 +31,19 @@ def cache_dir() -> Path:
 
     The directory may not exist yet, and what lies in it may vanish at any time.
     """
+    return _directory(CACHE_VARIABLE, "XDG_CACHE_HOME", "~/.cache", "user_cache_dir")
+
+
+def _directory(variable: str, xdg: str, home: str, otherwise: str) -> Path:
+    named = os.environ.get(variable)
+    if named:
+        return Path(named).absolute()
+    if sys.platform == "linux":  # as platformdirs does it, which takes longer to load than a trace to read its events
+        base = os.environ.get(xdg, "")
+        return Path(base if base.startswith("/") else os.path.expanduser(home), _APP)  # noqa: PTH111 - no home: no error
     import platformdirs
 
-    return Path(
-        os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir(_APP, appauthor=False)
-    ).absolute()
+    return Path(getattr(platformdirs, otherwise)(_APP, appauthor=False)).absolute()
 
 
 def recall(registry_id: str, root: Path | str) -> tuple[int, str] | None:

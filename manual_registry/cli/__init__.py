@@ -7,6 +7,7 @@ Layers inside: ``app`` (which commands there are) -> command modules (``read``, 
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status (for ``sys.exit``)."""
+    gc.disable()  # one command, then the process ends: events make no cycles, and looking for some takes half the time
     from manual_registry.cli.app import run
     from manual_registry.cli.boundary import guarded
     from manual_registry.cli.output import prepare_streams

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 
 import click
@@ -66,6 +65,8 @@ def _usage(error: click.ClickException) -> UsageError:
 
 def _unexpected(error: Exception) -> Unexpected:
     if os.environ.get("MANUAL_REGISTRY_DEBUG"):
+        import traceback
+
         traceback.print_exception(error, file=sys.stderr)
     return Unexpected(
         f"unexpected: {type(error).__name__}: {error}; please report this with the command that you typed"

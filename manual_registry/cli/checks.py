@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +14,9 @@ from manual_registry.cli.output import answer, clean, dumps, emit, head_line, lo
 from manual_registry.cli.session import Session, pass_session
 from manual_registry.cli.trace_text import trace_lines
 from manual_registry.core.errors import IntegrityError
-from manual_registry.core.results import Finding, Severity, Trace, Verification
+
+if TYPE_CHECKING:
+    from manual_registry.core.results import Trace, Verification
 
 FAILED = IntegrityError.status
 
@@ -100,12 +102,16 @@ def verify_command(
 
     Exit status 4: at least one finding is an error.
     """
+    from manual_registry.cli.verify_text import verify_lines
+    from manual_registry.core.results import NOT_RECORDED
+
     registry = session.open()
     with progress("verify") as bar:
         outcome = registry.verify(
             refs, sample=sample, jobs=jobs, both=both, quick=quick, anchor=anchor, record=record, progress=bar
         )
-    head = registry.head if record else None
+    recorded = record and not any(finding.code == NOT_RECORDED for finding in outcome.findings)
+    head = registry.head if recorded else None
     answer(session, _verify_document(outcome, head), verify_lines(outcome, quiet=quiet))
     if head is not None and not session.json:
         out(head_line(head))
@@ -118,35 +124,3 @@ def _verify_document(outcome: Verification, head: tuple[int, str] | None) -> dic
     if head is not None:
         document["ledger"] = {"seq": head[0], "hash": head[1]}
     return document
-
-
-_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-
-
-def verify_lines(outcome: Verification, *, quiet: bool) -> list[str]:
-    """Return one line per finding, errors last (nearest to the summary), and the summary."""
-    order = [Severity.INFO, Severity.WARNING, Severity.ERROR]
-    shown = [finding for finding in outcome.findings if not quiet or finding.severity is Severity.ERROR]
-    lines = [_finding_line(finding) for finding in sorted(shown, key=lambda one: order.index(one.severity))]
-    return lines if quiet else [*lines, _summary(outcome)]
-
-
-def _finding_line(finding: Finding) -> str:
-    label = style(f"{finding.severity.value} {finding.code}:", _COLOURS[finding.severity])
-    clause = f" [{finding.clause}]" if finding.clause else ""
-    return f"{label} {clean(located(finding.location, finding.message) + clause)}"
-
-
-def _summary(outcome: Verification) -> str:
-    checked = ", ".join(f"{count} {clean(name).replace('_', ' ')}" for name, count in outcome.checked.items())
-    verdict = style("ok", "green", bold=True) if outcome.ok else style("NOT ok", "red", bold=True)
-    return f"{verdict}: {_counts(outcome.findings)}; checked {checked or 'nothing'}"
-
-
-def _counts(findings: Iterable[Finding]) -> str:
-    levels = [finding.severity for finding in findings]
-    parts = [
-        f"{levels.count(level)} {name}{'' if levels.count(level) == 1 else 's'}"
-        for level, name in ((Severity.ERROR, "error"), (Severity.WARNING, "warning"))
-    ]
-    return ", ".join(parts)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import textwrap
 
 from manual_registry.cli.output import clean, style
 from manual_registry.cli.tables import pad
-from manual_registry.core.results import LINK_KINDS, LinkStatus, Trace, TraceLink
+from manual_registry.core.links import LINK_KINDS, LinkStatus, Trace, TraceLink
 
 #: Status -> word, colour. Words, not signs: they survive a ticket system and a screen reader.
 WORDS: dict[LinkStatus, tuple[str, str]] = {
@@ -44,6 +43,8 @@ def _paragraph(text: str, plain: bool) -> list[str]:
     # On a pipe the paragraph stays one line: ticket systems wrap by themselves.
     if plain or not sys.stdout.isatty():
         return [clean(text)]
+    import shutil
+
     columns = min(100, shutil.get_terminal_size().columns)
     return textwrap.wrap(clean(text), columns, break_on_hyphens=False, break_long_words=False)
 

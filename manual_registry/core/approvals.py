@@ -5,6 +5,7 @@ One function, :func:`judge`, serves signing, promotion, rollback, archiving and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,7 +16,11 @@ from manual_registry.core.errors import (
     ApprovalStale,
     ApproverUnfit,
     BadTime,
+    BadValue,
+    DateInFuture,
+    DateOrder,
     FormatTooNew,
+    ReasonMissing,
     RegistryError,
     SelfApproval,
     SignatureStranger,
@@ -30,7 +35,7 @@ from manual_registry.core.statements import (
     differing,
     read_statement,
 )
-from manual_registry.core.times import parse_time
+from manual_registry.core.times import is_date, parse_time
 from manual_registry.core.values import Stage
 
 #: A clock may be this much ahead before a statement counts as from the future.
@@ -223,6 +228,48 @@ def _time_reasons(state: State, said: dict[str, Any], moment: datetime, where: s
     return []
 
 
+def entry_reasons(state: State, request: Request, entry: Mapping[str, Any], moment: datetime) -> list[RegistryError]:
+    """Return what is wrong with an entry of the Approvals sheet (decision, approver, date, comment), all of it."""
+    where = f"approval {request.id}"
+    reasons: list[RegistryError] = []
+    if entry["decision"] not in ("approved", "rejected"):
+        reasons.append(
+            BadValue(f"{where}: Decision is approved or rejected, not {entry['decision']!r}", location="Decision")
+        )
+    if entry["decision"] == "rejected" and not (entry["comment"] or "").strip():
+        reasons.append(ReasonMissing(f"{where}: a rejection needs a Comment", location="Comment", clause="RP-10"))
+    approver = state.approvers.get(str(entry["approver"]).lower())
+    if approver is None:
+        unknown = f"{where}: {entry['approver']!r} is not in the roster (sheet Approvers)"
+        reasons.append(ApproverUnfit(unknown, location="Approver", clause="RP-10", hint="mreg approver list"))
+    else:
+        reasons += _roster_reasons(state, request, approver, where)
+        reasons += _duty_reasons(state, request, approver, where)
+    return [*reasons, *_entry_date(request, str(entry["date"]), approver, moment, where)]
+
+
+def _entry_date(
+    request: Request, text: str, approver: Approver | None, moment: datetime, where: str
+) -> list[RegistryError]:
+    try:
+        if not is_date(text):
+            raise BadTime("")
+        day = parse_time(text)
+    except BadTime:
+        return [BadTime(f"{where}: Approval date {text!r} is not a date; write 2026-11-24", location="Approval date")]
+    if day > moment + timedelta(hours=14):  # the world's time zones
+        return [
+            DateInFuture(f"{where}: Approval date {text} has not come yet", location="Approval date", clause="RP-19")
+        ]
+    if day < parse_time(request.at[:10]) - timedelta(days=1):
+        early = f"{where}: Approval date {text} is before the request of {request.at[:10]}"
+        return [DateOrder(early, location="Approval date", clause="RP-19")]
+    if approver is not None and day < parse_time(approver.added_at[:10]) - timedelta(days=1):
+        early = f"{where}: {approver.email} was not in the roster on {text}"
+        return [ApproverUnfit(early, location="Approval date", clause="RP-14")]
+    return []
+
+
 def status(state: State, request: Request, now: datetime) -> str:
     """Return the status of the contract; a signed approval grows stale with the clock ("expired")."""
     if request.status == "signed" and request.statement:
@@ -233,7 +280,7 @@ def status(state: State, request: Request, now: datetime) -> str:
             return "expired"
         if now - issued > timedelta(hours=state.policy.approval_hours):
             return "expired"
-    return request.status
+    return "filled" if request.status == "requested" and request.filled else request.status
 
 
 def is_open(request: Request) -> bool:

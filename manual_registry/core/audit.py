@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from dataclasses import replace as changed
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from manual_registry.core import approvals
@@ -27,7 +26,6 @@ from manual_registry.core.errors import (
     ApprovalWanted,
     ChainBroken,
     ClockBackwards,
-    EventIllegal,
     EventMissing,
     EventUnreadable,
     FormatTooNew,
@@ -36,13 +34,12 @@ from manual_registry.core.errors import (
     InvalidInput,
     KeyTaken,
     RegistryError,
-    SignatureFinding,
-    SignatureStranger,
 )
 from manual_registry.core.ledger import Event, file_name, is_canonical, parse_event
 from manual_registry.core.results import Finding, Severity
 from manual_registry.core.state import State
 from manual_registry.core.times import parse_time
+from manual_registry.core.trusted import forged
 
 
 def finding(error: RegistryError, *, severity: Severity = Severity.ERROR, location: str | None = None) -> Finding:
@@ -167,7 +164,7 @@ def _decide(audit: Audit, event: Event, location: str, judge: Callable[[State, E
     if stray:
         audit.strays.append(event.seq)
         reasons = reasons[:1] if len(audit.strays) == 1 else []
-    audit.findings += [finding(_illegal(event, reason, location), location=location) for reason in reasons]
+    audit.findings += [finding(forged(event, reason, location)) for reason in reasons]
     if not stray and not _effective(event, reasons):
         state.pass_over(event)
         audit.events.append(event)
@@ -182,14 +179,6 @@ def _decide(audit: Audit, event: Event, location: str, judge: Callable[[State, E
         audit.events.append(event)
     except (FormatTooNew, EventUnreadable) as problem:
         _stop(audit, problem, location)
-
-
-def _illegal(event: Event, reason: RegistryError, location: str) -> RegistryError:
-    """Turn the reason against an event into what `verify` calls it: a bad signature, a stranger's, a lost head, ..."""
-    told = f"{location}: {event.type} was not allowed there: {reason.message} ({reason.code})"
-    names = {"broken": SignatureFinding, "stranger": SignatureStranger}
-    kind = HeadUnknown if "head" in reason.details else names.get(str(reason.details.get("signature")), EventIllegal)
-    return reason if reason.code.startswith("MR-S") else kind(told, clause=reason.clause)
 
 
 _TAKES_AWAY = frozenset({kinds.APPROVER_REVOKED, kinds.PIPELINE_REVOKED, kinds.POLICY_SIGNED})
@@ -217,7 +206,7 @@ def _tell_strays(audit: Audit) -> None:
     for index, one in enumerate(audit.findings):
         if one.location == place and one.code == HeadUnknown.code:
             more = f"{one.message}; so are {len(later)} later ones (events {told})"
-            audit.findings[index] = changed(one, message=more)
+            audit.findings[index] = replace(one, message=more)
             return
 
 

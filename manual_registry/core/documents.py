@@ -13,6 +13,7 @@ from manual_registry.core.ledger import Event
 from manual_registry.core.policy import retention_until
 from manual_registry.core.state import Request, State, VersionState
 from manual_registry.core.statements import read_statement
+from manual_registry.core.values import Stage
 
 
 def storage_location(record: VersionState) -> str:
@@ -21,11 +22,17 @@ def storage_location(record: VersionState) -> str:
 
 
 def signed_approval(state: State, record: VersionState) -> Request | None:
-    """Return the signed approval that the version's last governed step rests on."""
+    """Return the signed approval that the version's last governed step rests on.
+
+    A step without one does not borrow an earlier step's, and one that names another version's approval has none.
+    """
     for step in reversed(record.steps):
         request = state.requests.get(step.approval) if step.approval else None
         if request is not None and request.statement:
-            return request
+            fits = (request.model, request.version, request.to) == (record.model, record.version, step.stage)
+            return request if fits else None
+        if step.stage in (Stage.STAGING.value, Stage.PRODUCTION.value):
+            return None
     return None
 
 
@@ -58,7 +65,7 @@ def version_row(state: State, record: VersionState) -> dict[str, Any]:
         "approver": approver,
         "approval_date": approved_at,
         "deployment_date": deployments[-1].at if deployments else None,
-        "owner": record.value("owner"),
+        "owner": record.owner,
         "pipeline_run": record.value("pipeline_run"),
         "registered_at": record.registered_at,
         "registered_by": record.actor,
@@ -187,6 +194,10 @@ def _lesser(event: Event, ref: str) -> str:
             return f"{ref} tagged " + ", ".join(f"{key}={value}" for key, value in data["tags"].items())
         case kinds.NOTED:
             return f"{ref}: {data['text']}"
+        case kinds.EDITED:
+            return f"{ref}: {data['field']} is now {data['value']!r}"
+        case kinds.FILLED:
+            return f"{data['id']}: filled in as {data['decision']} by {data['approver']}, not signed yet"
         case kinds.REQUESTED:
             return f"A{event.seq}: approval asked for {ref} to {data['to']}"
         case kinds.ISSUED:

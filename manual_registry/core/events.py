@@ -29,7 +29,9 @@ ALIAS_SET: Final = "alias.set"
 ALIAS_REMOVED: Final = "alias.removed"
 TAGGED: Final = "version.tagged"
 NOTED: Final = "version.noted"
+EDITED: Final = "version.edited"
 REQUESTED: Final = "approval.requested"
+FILLED: Final = "approval.filled"
 ISSUED: Final = "approval.issued"
 SIGNED: Final = "approval.signed"
 WITHDRAWN: Final = "approval.withdrawn"
@@ -134,6 +136,11 @@ SHAPES: Final[Mapping[str, tuple[Shape, Shape]]] = {
     ALIAS_REMOVED: ({"model": _TEXT}, {"alias": _TEXT}),
     TAGGED: ({"model": _TEXT, "version": _TEXT}, {"tags": _MAP}),
     NOTED: ({"model": _TEXT, "version": _TEXT}, {"text": _TEXT}),
+    EDITED: ({"model": _TEXT, "version": _TEXT}, {"field": _TEXT, "value": _TEXT_OR_NONE, "was": _TEXT_OR_NONE}),
+    FILLED: (
+        {"model": _TEXT, "version": _TEXT},
+        {"id": _TEXT, "decision": _TEXT, "approver": _TEXT, "date": _TEXT, "comment": _TEXT_OR_NONE},
+    ),
     REQUESTED: (
         {"model": _TEXT, "version": _TEXT},
         {"kind": _TEXT, "from": _TEXT, "to": _TEXT, "replaces": _TEXT_OR_NONE},
@@ -162,6 +169,9 @@ CONTROL_TYPES: Final = frozenset(
 _EXTENSIBLE: Final = CONTROL_TYPES | {REQUESTED, ISSUED, SIGNED, PROMOTED, ROLLED_BACK}
 #: Events that a wrong clock must not date back (clause RP-19).
 GOVERNED_TYPES: Final = CONTROL_TYPES | {PROMOTED, ROLLED_BACK, ARCHIVED, UNARCHIVED, ISSUED, SIGNED, REQUESTED}
+
+#: Steps that rest on what the ledger says of the version so far: all of that is decided again first.
+RESTING_TYPES: Final = frozenset({PROMOTED, ROLLED_BACK, ARCHIVED, SIGNED})
 
 _MEMBERS: Final = {name: (subject.keys(), data.keys()) for name, (subject, data) in SHAPES.items()}
 

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from manual_registry.core.errors import Json
+from manual_registry.core.links import LINK_KINDS, LinkStatus, Trace, TraceLink
+
+__all__ = ["LINK_KINDS", "NOT_RECORDED", "Finding", "LinkStatus", "Result", "Severity", "Trace", "TraceLink", "Verification"]
 
 
 class Severity(StrEnum):
@@ -39,6 +42,10 @@ class Finding:
             "message": self.message,
             "clause": self.clause,
         }
+
+
+#: The code of the finding that an outcome could not be kept in the ledger.
+NOT_RECORDED = "MR-F004"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,87 +108,4 @@ class Result:
             "waiting_for": list(self.waiting_for),
             "warnings": list(self.warnings),
             "next": self.next,
-        }
-
-
-class LinkStatus(StrEnum):
-    """What is known of one link of the provenance walk."""
-
-    VERIFIED = "verified"
-    RECORDED = "recorded"
-    MISSING = "missing"
-    BROKEN = "broken"
-    NOT_APPLICABLE = "not_applicable"
-
-
-#: The links of the walk, in order.
-LINK_KINDS: tuple[str, ...] = (
-    "deployment",
-    "artefact",
-    "code",
-    "data",
-    "pipeline",
-    "configuration",
-    "prompt",
-    "environment",
-    "evaluation",
-    "gates",
-    "approval",
-    "history",
-)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TraceLink:
-    """One link: ``summary`` is a sentence, ``detail`` the facts."""
-
-    kind: str
-    status: LinkStatus
-    summary: str
-    detail: Mapping[str, Json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Trace:
-    """The provenance walk of one version; ``paragraph`` is fit for an incident ticket."""
-
-    model: str
-    version: str
-    stage: str
-    composite_id: str
-    links: tuple[TraceLink, ...]
-    needed: frozenset[str]
-    paragraph: str
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """True when no link is missing."""
-        return all(link.status is not LinkStatus.MISSING for link in self.links)
-
-    @property
-    def broken(self) -> bool:
-        """True when a link is broken."""
-        return any(link.status is LinkStatus.BROKEN for link in self.links)
-
-    @property
-    def verified(self) -> bool:
-        """True when nothing is broken and every needed link was checked here and now."""
-        checked = {link.kind for link in self.links if link.status is LinkStatus.VERIFIED}
-        return not self.broken and self.needed <= checked
-
-    def document(self) -> dict[str, Json]:
-        """Return ``manual-registry/trace/1``."""
-        return {
-            "schema": "manual-registry/trace/1",
-            "model": self.model,
-            "version": self.version,
-            "stage": self.stage,
-            "composite_id": self.composite_id,
-            "complete": self.complete,
-            "verified": self.verified,
-            "links": [
-                {"kind": link.kind, "status": link.status.value, "summary": link.summary, "detail": dict(link.detail)}
-                for link in self.links
-            ],
         }

@@ -7,7 +7,7 @@ the base of every comparison with a person's workbook is recomputed with this mo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from manual_registry.core import approvals
 from manual_registry.core.canonical import decode
@@ -19,6 +19,7 @@ from manual_registry.core.statements import fingerprint, read_statement
 from manual_registry.core.times import parse_time
 from manual_registry.core.values import Stage
 from manual_registry.core.view import Cell, Column, ColumnKind, Row, Sheet, View
+from manual_registry.core.wording import metrics_text
 
 #: How many of the latest events the History sheet shows; the ledger holds all of them.
 HISTORY_ROWS = 1000
@@ -46,7 +47,7 @@ MODELS: tuple[Column, ...] = (
     Column(header="Retention until", width=12, outline=True),
     Column(header="Owner", kind=_E, width=13, wrap=True),
     Column(header="Notes", kind=_E, width=20, wrap=True),
-    Column(header="Check", width=20, wrap=True),
+    Column(header="Check", width=20, wrap=True, volatile=True),
     Column(header="Row id", hidden=True),
 )
 
@@ -66,7 +67,7 @@ def _approvals_columns(approver_emails: tuple[str, ...]) -> tuple[Column, ...]:
         Column(header="Approver", kind=_E, width=22, wrap=True, choices=approver_emails),
         Column(header="Approval date", kind=_E, width=13),
         Column(header="Comment", kind=_E, width=28, wrap=True),
-        Column(header="Check", width=34, wrap=True),
+        Column(header="Check", width=34, wrap=True, volatile=True),
         Column(header="Row id", hidden=True),
     )
 
@@ -91,18 +92,6 @@ HISTORY: tuple[Column, ...] = (
     Column(header="Hash", width=20, outline=True),
     Column(header="Row id", hidden=True),
 )
-
-
-def number_text(value: object) -> str:
-    """Spell a number for people: four digits behind the point at most, no trailing zeros."""
-    if isinstance(value, float):
-        return f"{value:.4f}".rstrip("0").rstrip(".") if 1e-4 <= abs(value) < 1e9 or value == 0 else f"{value:.4g}"
-    return str(value)
-
-
-def metrics_text(metrics: Mapping[str, object]) -> str:
-    """Spell metrics for a cell: ``auc_roc 0.81; dpr 0.93``."""
-    return "; ".join(f"{name} {number_text(value)}" for name, value in metrics.items())
 
 
 def short_reference(text: str) -> str:
@@ -147,8 +136,8 @@ def _models_row(state: State, record: VersionState, link_prefix: str) -> Row:
         "Pipeline run": record.value("pipeline_run"),
         "Composite version": record.composite_id,
         "Retention until": retention_until(state.placed_on_market, state.policy.retention_years),
-        "Owner": record.value("owner"),
-        "Notes": _or_none("\n".join(f"{note['at'][:10]} {note['actor']}: {note['text']}" for note in record.notes)),
+        "Owner": record.owner,
+        "Notes": record.notes_text,
         "Check": problem,
         "Row id": record.ref,
     }

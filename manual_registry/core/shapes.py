@@ -213,6 +213,9 @@ _OWN: Final[Mapping[str, Mapping[str, Check]]] = {
                 "owner": str,
                 "origin": str,
                 "description": str,
+                # Asked for by `attach --metadata` and refused by the decision, which says why.
+                "training_data": bool,
+                "code": bool,
             },
         ),
     },

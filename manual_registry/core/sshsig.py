@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from manual_registry.core.errors import BadKey, BadSignatureFile, SignatureFinding
 from manual_registry.core.sshkeys import (
     ECDSA,
+    ED25519,
     RSA,
     PublicKey,
     parse_blob,
@@ -213,14 +214,13 @@ def _check(found: SshSignature, data: bytes) -> None:
 
 def _verify_bytes(found: SshSignature, data: bytes) -> None:
     """Verify with the key itself; raises ``InvalidSignature`` or :class:`SignatureFinding`."""
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+    if found.key.type == ED25519:
+        _verify_ed25519(found, data)
+        return
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
     from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
     match _load(found.key.line()):
-        case ed25519.Ed25519PublicKey() as key:
-            if len(found.signature) != 64:
-                _finding(f"an Ed25519 signature has 64 bytes, this one {len(found.signature)}")
-            key.verify(found.signature, data)
         case ec.EllipticCurvePublicKey() as key:
             wire = Wire(found.signature, error=SignatureFinding, where=_WHERE)
             r, s = wire.mpint("r"), wire.mpint("s")
@@ -232,6 +232,17 @@ def _verify_bytes(found: SshSignature, data: bytes) -> None:
             key.verify(found.signature, data, padding.PKCS1v15(), hash_for(found.algorithm))
         case _:
             _finding(f"keys of type {found.key.type} cannot sign here")
+
+
+def _verify_ed25519(found: SshSignature, data: bytes) -> None:
+    # Without the SSH and RSA parts of the library, which take longer to load than all else that `trace` does.
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    if len(found.signature) != 64:
+        _finding(f"an Ed25519 signature has 64 bytes, this one {len(found.signature)}")
+    wire = Wire(found.key.blob, error=SignatureFinding, where=_WHERE)
+    wire.string("key type")
+    Ed25519PublicKey.from_public_bytes(wire.string("key")).verify(found.signature, data)
 
 
 def hash_for(algorithm: str) -> HashAlgorithm:

@@ -50,7 +50,8 @@ class Request:
     """An approval request and what came of it.
 
     ``status``: requested, signed, rejected, used, lapsed or withdrawn; "expired" depends on the clock and is told by
-    :func:`manual_registry.core.approvals.status`. ``ratifies`` is the rollback event that opened it.
+    :func:`manual_registry.core.approvals.status`. ``ratifies`` is the rollback event that opened it; ``filled`` what a
+    lead wrote into the workbook, which takes effect only when it is signed.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Request:
     signed_seq: int | None = None
     used_seq: int | None = None
     ratifies: int | None = None
+    filled: Mapping[str, Any] | None = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -90,6 +92,8 @@ class VersionState:
     environment: Mapping[str, Any] | None = None
     tags: dict[str, str] = field(default_factory=dict)
     notes: list[dict[str, Any]] = field(default_factory=list)
+    notes_text: str | None = None
+    owner: str | None = None
     steps: list[Step] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
@@ -319,6 +323,7 @@ class State:
         record.gates = list(data["gates"])
         record.card, record.environment = data["card"], data["environment"]
         record.tags = dict(data["tags"])
+        record.owner = data["owner"]
         record.steps.append(Step(stage=record.stage, seq=event.seq, at=event.at, actor=event.actor))
         record.event_seqs.append(event.seq)
         if (model, version) in self.versions:
@@ -338,6 +343,7 @@ class State:
         record.card = data["card"] or record.card
         record.environment = data["environment"] or record.environment
         record.fields.update(data["fields"])
+        record.owner = record.owner or data["fields"].get("owner")
         record.attached_seq = event.seq
         self._lapse(record)
 
@@ -471,6 +477,19 @@ class State:
         record = self._touch(event)
         if record is not None:
             record.notes.append({"at": event.at, "actor": event.actor, "text": event.data["text"]})
+            line = f"{event.at[:10]} {event.actor}: {event.data['text']}"
+            record.notes_text = f"{record.notes_text}\n{line}" if record.notes_text else line
+
+    def _edited(self, event: Event) -> None:
+        record = self._touch(event)
+        if record is None:
+            return
+        value = event.data["value"]
+        if event.data["field"] == "owner":
+            record.owner = value
+        else:
+            record.notes_text = value
+            record.notes.append({"at": event.at, "actor": event.actor, "text": value or "", "edited": True})
 
     def _open(
         self, event: Event, record: VersionState, *, kind: str, before: str, to: str, ratifies: int | None = None
@@ -517,6 +536,12 @@ class State:
         else:
             request.status = "signed"
 
+    def _filled(self, event: Event) -> None:
+        self._touch(event)
+        request = self.requests.get(event.data["id"])
+        if request is not None:
+            request.filled = {name: event.data[name] for name in ("decision", "approver", "date", "comment")}
+
     def _withdrawn(self, event: Event) -> None:
         self._touch(event)
         request = self.requests.get(event.data["id"])
@@ -542,6 +567,8 @@ _APPLY: dict[str, Callable[[State, Event], None]] = {
     kinds.ALIAS_REMOVED: State._alias_removed,
     kinds.TAGGED: State._tagged,
     kinds.NOTED: State._noted,
+    kinds.EDITED: State._edited,
+    kinds.FILLED: State._filled,
     kinds.REQUESTED: State._requested,
     kinds.ISSUED: State._issued,
     kinds.SIGNED: State._signed,

@@ -198,7 +198,8 @@ def head_mark(state: State, found: Mapping[str, Any], wrong: Iterable[str]) -> d
     chain is a replay, and gets no such mark.
     """
     named = found["predicate"].get("ledger")
-    known = type(named) is dict and state.hashes.get(named.get("seq")) == named.get("hash")
+    seq = named.get("seq") if type(named) is dict else None
+    known = type(seq) is int and state.hashes.get(seq) == named.get("hash")
     return {} if known or not set(wrong) <= {"ledger", "control_id"} else {"head": state.head_seq}
 
 

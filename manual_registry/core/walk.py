@@ -13,12 +13,12 @@ from manual_registry.core.canonical import decode
 from manual_registry.core.documents import approver_of, signed_approval, storage_location
 from manual_registry.core.errors import Json, RegistryError
 from manual_registry.core.gates import report_from, shortfalls
-from manual_registry.core.results import LinkStatus, Trace, TraceLink
-from manual_registry.core.rows import metrics_text, number_text
+from manual_registry.core.links import LinkStatus, Trace, TraceLink
 from manual_registry.core.sshsig import verify
-from manual_registry.core.state import Request, State, VersionState
-from manual_registry.core.statements import APPROVAL_NAMESPACE, read_statement
+from manual_registry.core.state import Approver, Request, State, VersionState
+from manual_registry.core.statements import APPROVAL, APPROVAL_NAMESPACE, read_statement, version_subject
 from manual_registry.core.values import Risk, Role, Stage
+from manual_registry.core.wording import metrics_text, number_text
 
 OK, KNOWN, GONE, BAD, NONE = (
     LinkStatus.VERIFIED,
@@ -275,10 +275,22 @@ def signature_problem(state: State, request: Request) -> str | None:
         return problem.message
     if key.line() != approver.key:
         return f"signed with {key.fingerprint}, not with the key of {approver.email}"
-    record = state.versions[request.model, request.version]
-    digests = [item.get("digest") for item in found["subject"]]
-    if digests != [{"sha256": record.sha256, "blake3": record.blake3}]:
+    return _statement_problem(state, request, approver, found)
+
+
+def _statement_problem(state: State, request: Request, approver: Approver, found: Mapping[str, Any]) -> str | None:
+    """Say what of the statement is not about this approval: a good signature over something else is none."""
+    record, said = state.versions[request.model, request.version], found["predicate"]
+    if (found.get("predicateType"), found.get("subject")) != (APPROVAL, version_subject(record)):
         return "the statement is about other content"
+    wanted = {"registry": {"id": state.registry_id}, "approval_id": request.id, "to": request.to}
+    wrong = [name for name, value in {**wanted, "decision": "approved"}.items() if said.get(name) != value]
+    if wrong:
+        return f"the statement says otherwise: {', '.join(wrong)}"
+    if approver.role not in state.policy.signers(Stage(request.to)):
+        return f"{approver.email} is {approver.role}, which does not suffice for {request.to}"
+    if approver.email in record.registrants:
+        return f"{approver.email} registered the version"
     return None
 
 

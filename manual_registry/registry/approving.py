@@ -45,18 +45,7 @@ def request(work: Workspace, ref: str, to: str) -> Result:
                 waiting_for=_waiting_for(loaded.state, standing) if standing.status == "requested" else (),
             )
 
-        def build(state: State, _at: str) -> Draft:
-            one = state.versions[record.model, record.version]
-            production = state.production(record.model) if wanted is Stage.PRODUCTION else None
-            data = {
-                "kind": "stage",
-                "from": one.stage,
-                "to": wanted.value,
-                "replaces": production.version if production else None,
-            }
-            return Draft(type=kinds.REQUESTED, subject={"model": record.model, "version": record.version}, data=data)
-
-        event = work.append(loaded, build)
+        event = work.append(loaded, lambda state, _at: request_draft(state, record, wanted))
         made = loaded.state.requests[f"A{event.seq}"]
     return work.result(
         "approval-request",
@@ -66,6 +55,18 @@ def request(work: Workspace, ref: str, to: str) -> Result:
         next=sign_hint(loaded.state, made),
         waiting_for=_waiting_for(loaded.state, made),
     )
+
+
+def request_draft(state: State, record: VersionState, to: Stage) -> Draft:
+    """Return the event that asks for the approval of a step to ``to``, from where the version stands now."""
+    production = state.production(record.model) if to is Stage.PRODUCTION else None
+    data = {
+        "kind": "stage",
+        "from": state.versions[record.model, record.version].stage,
+        "to": to.value,
+        "replaces": production.version if production else None,
+    }
+    return Draft(type=kinds.REQUESTED, subject={"model": record.model, "version": record.version}, data=data)
 
 
 def open_request(state: State, record: VersionState, to: Stage) -> Request | None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from manual_registry.core import events as kinds
 from manual_registry.core.decide.stages import next_bag, open_deployment
-from manual_registry.core.errors import DeletionRefused, RegistryError, raise_for
+from manual_registry.core.errors import DeletionRefused, RegistryError, StorageUnexpected, raise_for
 from manual_registry.core.ledger import Draft, Event
 from manual_registry.core.policy import retention_until
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.values import Stage
 from manual_registry.registry.access import read, writing
 from manual_registry.registry.approving import approval_to_use
-from manual_registry.registry.looking import directory_of, recorded_content, require_unchanged
+from manual_registry.registry.looking import directory_of, recorded_content, require_as_named, require_unchanged
 from manual_registry.registry.references import find
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def archive_pending(work: Workspace, *, progress: Progress | None) -> Result:
 def move(work: Workspace, loaded: Loaded, record: VersionState, *, progress: Progress | None) -> None:
     """Move a version's files into a bag: copied, validated, named by an event, and only then taken from models/."""
     require_unchanged(work, record)
+    require_as_named(work, record)
+    _refuse_taken_place(work, record)
     expected = recorded_content(work, record)
     info = _bag_info(work, loaded.state, record)
     with work.storage.make_bag(record.model, record.version, info, expected=expected, progress=progress) as bag:
@@ -93,6 +95,25 @@ def move(work: Workspace, loaded: Loaded, record: VersionState, *, progress: Pro
         bag.finish()
     work.storage.remove_working_copy(
         record.model, record.version, len(loaded.state.versions[record.model, record.version].bags)
+    )
+
+
+def _refuse_taken_place(work: Workspace, record: VersionState) -> None:
+    """The event names the next bag by its number; what stands there, or behind it, is nothing that the ledger knows."""
+    mine, number = (record.model, record.version), len(record.bags) + 1
+    bags = work.storage.standing().bags
+    taken = [work.storage.bag_dir(*mine, count) for *name, count in bags if (*name,) == mine and count >= number]
+    place = work.storage.bag_dir(*mine, number)
+    if place.is_symlink() or place.is_file():
+        taken.append(place)
+    raise_for(
+        StorageUnexpected(
+            f"{where}: something stands there that the ledger does not name; move it away and repeat the command",
+            location=where,
+            clause="RP-5",
+            hint="mreg verify",
+        )
+        for where in (path.relative_to(work.root).as_posix() for path in taken)
     )
 
 

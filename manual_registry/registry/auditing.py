@@ -16,6 +16,7 @@ from manual_registry.core.errors import (
     ArtefactFinding,
     ArtefactGone,
     BagInvalid,
+    EmptyDirectory,
     RegistryError,
     StorageUnexpected,
 )
@@ -100,18 +101,27 @@ def _version(
     if record.bag is not None:
         _bag(work, record.bags[-1], looked, quick=quick, both=both)
     found = tree.survey(directory, hashes=not quick, sha256=both and not quick, jobs=jobs, progress=progress)
-    for problem in found.problems:
-        where = f"{place}/{problem.location}" if problem.location else place
-        looked.add(ArtefactAdded, where, problem.message)
     entries = {entry.path: entry for entry in found.files}
     looked.files += len(entries)
     _artefact(record, entries, place, directory, looked, both=both, quick=quick)
     _evidence(record, entries, place, looked, quick=quick)
     _record(state, record, directory, place, looked)
+    _problems(found.problems, place, looked)
     named = {f"{item['path']}" for item in record.evidence} | set(_OWN_FILES)
     for path in sorted(entries):
         if not path.startswith("artefact/") and path not in named:
             looked.add(ArtefactAdded, f"{place}/{path}", "no event names this file")
+
+
+def _problems(problems: Iterable[RegistryError], place: str, looked: Looked) -> None:
+    """Tell what cannot be hashed; a folder whose file is gone is not told as empty too, nor a link as missing."""
+    unfit = {f"{place}/{one.location}" if one.location else place: one for one in problems}
+    looked.findings = [one for one in looked.findings if one.location not in unfit or one.code != ArtefactGone.code]
+    gone = [one.location for one in looked.findings if one.code == ArtefactGone.code]
+    for where, problem in unfit.items():
+        if isinstance(problem, EmptyDirectory) and any(one.startswith(f"{where}/") for one in gone):
+            continue
+        looked.add(ArtefactAdded, where, problem.message)
 
 
 def _artefact(

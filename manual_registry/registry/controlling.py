@@ -181,7 +181,7 @@ def _control(
     signer_email = email(as_, where="--as")
     state = work.load().state
     draft_body = body(state)
-    key_line, role = _key_of(state, signer_email, draft_body)
+    key_line, role = _key_of(state, signer_email, {**subject, **draft_body})
     signer = keys.signer_for(
         key, parse_public_key(key_line), terminal=work.passphrase is not None, passphrase=work.passphrase
     )
@@ -203,11 +203,12 @@ def _control(
 
 
 def _key_of(state: State, signer: Email, body: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the signer's key and role: from the roster, or their own first enrolment."""
+    """Return the signer's key and role: from the roster, or their own first enrolment (``body``, subject included)."""
     found = state.approvers.get(signer)
     if found is not None:
         return found.key, found.role.value
-    if not any(one.role is Role.LEAD for one in state.approvers.values()) and body.get("role") == Role.LEAD.value:
+    own = body.get("approver") == signer and body.get("role") == Role.LEAD.value
+    if own and not any(one.role is Role.LEAD for one in state.approvers.values()):
         return str(body["key"]), Role.LEAD.value
     raise ControlRefused(
         f"{signer} is no active ai-governance-lead; only a lead changes roster, pipelines and policy",

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from manual_registry.registry.handmade import locating
 from manual_registry.registry.workspace import Clock, Workspace, find_root, utc_now
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ Document = dict[str, Any]
 Documents = list[Document]
 
 
+@locating
 class Registry:
     """An opened registry.
 

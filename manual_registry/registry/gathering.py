@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from manual_registry.core.canonical import encode
-from manual_registry.core.errors import Json, RegistryError, raise_for
+from manual_registry.core.errors import FieldFilled, Json, RegistryError, raise_for
 from manual_registry.core.gates import GateReport, report_document
 from manual_registry.core.metadata import CARD_FIELDS, Metadata
 from manual_registry.core.references import without_credentials
@@ -46,6 +46,7 @@ class Given:
     environment: Path | None = None
     card: Path | None = None
     evidence: Sequence[Path] = ()
+    metrics_text: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,10 +103,16 @@ def gather(given: Given, *, repository_at: Path | None, environ: Mapping[str, st
     _files(found, given, told, base)
     if code:
         _code_and_data(found, given, told, repository_at, environ)
-    elif given.metadata is not None and (told.training_data or told.code_commit):
+    elif given.metadata is not None:
         found.fields |= {
             name: True for name, value in (("training_data", told.training_data), ("code", told.code_commit)) if value
         }
+        fixed = [name for name in ("config", "prompt") if getattr(told, name)]
+        found.problems += [
+            FieldFilled(f"{name} is fixed at registration", location=name, clause="RP-1") for name in fixed
+        ]
+        if told.tags:
+            found.problems.append(FieldFilled("attach sets no tags", location="tags", hint="mreg tag REF KEY=VALUE"))
     return found
 
 

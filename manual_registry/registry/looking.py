@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manual_registry.core.documents import storage_location
-from manual_registry.core.errors import ArtefactChanged, ArtefactGone, RegistryError
+from manual_registry.core.errors import ArtefactAdded, ArtefactChanged, ArtefactGone, RegistryError, raise_for
 
 if TYPE_CHECKING:
     from manual_registry.core.manifest import Content, FileEntry
     from manual_registry.core.state import VersionState
     from manual_registry.ports import Progress
     from manual_registry.registry.workspace import Workspace
+
+#: What stands in a version directory beside evidence/ and is named by no evidence item.
+OWN_NAMES = ("artefact", "SHA256SUMS", "B3SUMS", "record.json")
 
 
 def directory_of(work: Workspace, record: VersionState) -> Path:
@@ -100,6 +103,30 @@ def require_unchanged(work: Workspace, record: VersionState, *, progress: Progre
     if found != record.blake3:
         raise changed(work, record, found)
     return found
+
+
+def require_as_named(work: Workspace, record: VersionState) -> None:
+    """Raise what `verify` would find beside the artefact: in a bag it could never be put right again."""
+    from manual_registry.adapters import tree
+
+    directory, place = directory_of(work, record), place_of(work, record)
+    named = {str(item["path"]): item["blake3"] for item in record.evidence}
+    there: dict[str, str | None] = {path.name: None for path in directory.iterdir() if path.name not in OWN_NAMES}
+    problems: tuple[RegistryError, ...] = ()
+    if there.pop("evidence", "") is None:
+        survey = tree.survey(directory / "evidence")
+        there |= {f"evidence/{entry.path}": entry.blake3 for entry in survey.files}
+        problems = survey.problems
+    hint = f"mreg verify {record.ref}"
+    for path in sorted(named.keys() | there.keys()):
+        where = f"{place}/{path}"
+        if path not in there:
+            raise ArtefactGone(f"{where}: an evidence file is missing", location=where, clause="RP-1", hint=hint)
+        if path not in named:
+            raise ArtefactAdded(f"{where}: no event names this file", location=where, clause="RP-1", hint=hint)
+        if named[path] != there[path]:
+            raise ArtefactChanged(f"{where}: an evidence file was changed", location=where, clause="RP-1", hint=hint)
+    raise_for(problems)
 
 
 def changed(work: Workspace, record: VersionState, found: str | None) -> RegistryError:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manual_registry.core.errors import Ambiguous, ArtefactChanged, ContentUnknown, VersionUnknown
-from manual_registry.core.manifest import FileEntry, content, parse_manifest
 from manual_registry.core.resolve import Lookup, Name, StateLookup, is_symbolic, one, resolve
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.values import Digest
 
 if TYPE_CHECKING:
+    from manual_registry.core.manifest import FileEntry
     from manual_registry.registry.workspace import Workspace
 
 
@@ -47,9 +47,7 @@ def _by_content(work: Workspace, lookup: Lookup, path: Path, ref: str) -> Name:
     return _by_files(work, lookup, found.files, ref, nothing)
 
 
-def _by_files(
-    work: Workspace, lookup: Lookup, files: tuple[FileEntry, ...], ref: str, nothing: ContentUnknown
-) -> Name:
+def _by_files(work: Workspace, lookup: Lookup, files: tuple[FileEntry, ...], ref: str, nothing: ContentUnknown) -> Name:
     """Find the one version whose files are in the folder, all of them before some of them."""
     fits = _fits(work, lookup, files)
     whole = {name: there for name, (there, count) in fits.items() if len(there) == count}
@@ -75,6 +73,8 @@ def _fits(work: Workspace, lookup: Lookup, files: tuple[FileEntry, ...]) -> dict
 
     A B3SUMS file in the storage counts only where its own hash is the registered one of a directory.
     """
+    from manual_registry.core.manifest import FileEntry, content, parse_manifest
+
     fits: dict[Name, tuple[set[str], int]] = {}
     there = {entry.blake3 or "" for entry in files}
     for digest in there:

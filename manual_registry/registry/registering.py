@@ -13,6 +13,7 @@ from manual_registry.core.decide.registration import (
     FILLABLE,
     identifier,
     missing_fields,
+    not_archived,
     refuse_missing,
     taken,
 )
@@ -246,6 +247,7 @@ def attach(work: Workspace, ref: str, given: Given) -> Result:
     raise_for(found.problems)
     with writing(work) as loaded:
         record = find(work, loaded.state, ref)
+        raise_for(not_archived(record))
         fields = _new_fields(record, found)
         attaching = work.storage.attach(record.model, record.version)
         try:

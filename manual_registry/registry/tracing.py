@@ -19,9 +19,9 @@ from manual_registry.core.errors import (
     SeveralInTime,
     UsageError,
 )
+from manual_registry.core.links import LinkStatus, Trace
 from manual_registry.core.references import parse_reference, without_credentials
 from manual_registry.core.resolve import StateLookup, is_symbolic
-from manual_registry.core.results import LinkStatus, Trace
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.times import day_after, is_date, parse_time, stamp
 from manual_registry.core.values import Stage
@@ -219,7 +219,9 @@ def repository_of(work: Workspace, code: Mapping[str, Any]) -> GitRepository | N
         found.append(repository)
     # Another project's repository around here proves nothing; the recorded one does.
     recorded = code.get("repository")
-    ours = [one for one in found if recorded and one.remote_url() and without_credentials(str(recorded)) == one.remote_url()]
+    ours = [
+        one for one in found if recorded and one.remote_url() and without_credentials(str(recorded)) == one.remote_url()
+    ]
     by_path = [one for one in found if places and one.directory.resolve() == places[0].resolve()]
     return next(iter(by_path or ours), None)
 

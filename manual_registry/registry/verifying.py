@@ -12,6 +12,7 @@ It writes nothing; ``record`` appends one event with the outcome.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,14 +23,17 @@ from manual_registry.core.errors import (
     AllowedSignersDiffers,
     ApprovalCopyDiffers,
     EventDoubled,
+    FormatTooNew,
     HeadUnknown,
+    IntegrityError,
     LedgerEmpty,
     LedgerForeign,
+    RegistryError,
     WorkbookEdited,
     WorkbookUnreadable,
 )
 from manual_registry.core.ledger import Draft, file_name
-from manual_registry.core.results import Finding, Severity, Verification
+from manual_registry.core.results import NOT_RECORDED, Finding, Severity, Verification
 from manual_registry.core.view import ColumnKind
 from manual_registry.registry import views
 from manual_registry.registry.access import writing
@@ -72,7 +76,7 @@ def verify(
             work,
             loaded.state,
             records,
-            whole=not refs and sample is None,
+            whole=not refs and sample is None and found.whole,
             quick=quick,
             both=both,
             jobs=jobs,
@@ -80,13 +84,14 @@ def verify(
         )
         found.findings += storage.findings
         checked |= {"versions": len(records), "files": storage.files, "bytes": storage.bytes}
-        if not refs:
+        if not refs and found.whole:
             _views(work, loaded, found)
         audit.check_deadlines(found, work.clock())
+    if not found.whole:
+        told = f"the ledger could be judged up to event {found.state.head_seq} only: nothing later was checked"
+        found.findings.append(_notice("MR-F003", "ledger/", told, clause="RP-13"))
     outcome = Verification(checked=checked, findings=tuple(found.findings))
-    if record:
-        _record(work, outcome, refs)
-    return outcome
+    return _record(work, outcome, refs) if record else outcome
 
 
 def _ledger(work: Workspace) -> Audit:
@@ -128,9 +133,15 @@ def _witnesses(work: Workspace, loaded: Loaded, found: Audit, anchor: str | None
 
 
 def _views(work: Workspace, loaded: Loaded, found: Audit) -> None:
-    found.findings += _approval_copies(work, loaded)
-    found.findings += _allowed_signers(work, loaded)
-    found.findings += _workbook(work, loaded)
+    for look, place in (
+        (_approval_copies, "approvals"),
+        (_allowed_signers, allowed_signers.FILE_NAME),
+        (_workbook, work.config.workbook),
+    ):
+        try:
+            found.findings += look(work, loaded)
+        except RegistryError as problem:  # a hand-made event that cannot be rendered; step 1 told why
+            found.findings.append(finding(problem, location=place))
     if work.policy_differences(loaded.state):
         names = ", ".join(one.setting for one in work.policy_differences(loaded.state))
         found.findings.append(
@@ -151,7 +162,7 @@ def _approval_copies(work: Workspace, loaded: Loaded) -> list[Finding]:
     there = {
         path.relative_to(work.root).as_posix()
         for path in root.rglob("*")
-        if path.is_file() and ".inbox" not in path.parts
+        if path.is_file() and path.relative_to(root).parts[0] != ".inbox"
     }
     for path, data in wanted.items():
         if path not in there:
@@ -181,10 +192,11 @@ def _allowed_signers(work: Workspace, loaded: Loaded) -> list[Finding]:
             f"{name} is missing; the next change of the roster renders it", location=name, clause="RP-14"
         )
         return [finding(gone, severity=Severity.WARNING)]
-    text, wanted = path.read_text(encoding="utf-8", errors="replace"), views.signers_text(loaded.state)
+    # Bytes and LF only: with Windows line ends ssh-keygen does not read it.
+    text, wanted = path.read_bytes().decode("utf-8", "replace"), views.signers_text(loaded.state)
     if text == wanted:
         return []
-    theirs, ours = text.splitlines(), wanted.splitlines()
+    theirs, ours = text.split("\n"), wanted.split("\n")
     findings = [
         finding(
             AllowedSignersDiffers(
@@ -221,21 +233,20 @@ def _workbook(work: Workspace, loaded: Loaded) -> list[Finding]:
                     "MR-V003", place, "the workbook is gone; the next writing command renders it anew", Severity.WARNING
                 )
             ]
+        if state.registry_id not in (None, loaded.state.registry_id):
+            return []  # a witness: told as a head that this ledger does not have
         base = views.base_view(work, loaded)
-        if base is None:
-            return [
-                _info(
-                    "MR-V004",
-                    place,
-                    "the workbook names no head of this ledger; what differs in it cannot be told",
-                    Severity.WARNING,
-                )
-            ]
-        differences = port.differences(work.workbook_path, base)
+        known = base is not None
+        if not known and state.head_seq is not None:
+            return []  # the same: with what it should be compared cannot be told
+        differences = port.differences(work.workbook_path, base or views.view_at(work, loaded.events, loaded.state))
     except WorkbookUnreadable as problem:
         return [finding(problem, location=place)]
     findings = []
-    if (state.head_seq, state.head_hash) != loaded.head:
+    if not known:
+        told = "the workbook names no head of this ledger; it was compared with the newest one"
+        findings.append(_info("MR-V004", place, told, Severity.WARNING))
+    elif (state.head_seq, state.head_hash) != loaded.head:
         findings.append(
             _info(
                 "MR-V005",
@@ -265,11 +276,15 @@ def _workbook(work: Workspace, loaded: Loaded) -> list[Finding]:
     return findings
 
 
+def _notice(code: str, place: str, message: str, *, clause: str) -> Finding:
+    return Finding(code=code, severity=Severity.WARNING, location=place, message=message, clause=clause)
+
+
 def _info(code: str, place: str, message: str, severity: Severity) -> Finding:
     return Finding(code=code, severity=severity, location=place, message=message, clause="RP-15")
 
 
-def _record(work: Workspace, outcome: Verification, refs: Sequence[str]) -> None:
+def _record(work: Workspace, outcome: Verification, refs: Sequence[str]) -> Verification:
     errors = [one for one in outcome.findings if one.severity is Severity.ERROR]
     data = {
         "ok": outcome.ok,
@@ -277,5 +292,10 @@ def _record(work: Workspace, outcome: Verification, refs: Sequence[str]) -> None
         "findings": [one.document() for one in errors[:100]],
         "scope": list(refs),
     }
-    with writing(work) as loaded:
-        work.append(loaded, lambda _state, _at: Draft(type=kinds.VERIFIED, subject={}, data=data))
+    try:
+        with writing(work) as loaded:
+            work.append(loaded, lambda _state, _at: Draft(type=kinds.VERIFIED, subject={}, data=data))
+    except (IntegrityError, FormatTooNew) as problem:  # nothing is written into a ledger that does not hold
+        told = f"the outcome was not recorded: {problem.message}"
+        return replace(outcome, findings=(*outcome.findings, _notice(NOT_RECORDED, "ledger/", told, clause="RP-13")))
+    return outcome

@@ -26,6 +26,7 @@ from manual_registry.core.view import View
 if TYPE_CHECKING:
     from manual_registry.core.ledger import Event
     from manual_registry.core.results import Result
+    from manual_registry.ports import Instructions
     from manual_registry.registry.workspace import Loaded, Workspace
 
 
@@ -154,7 +155,9 @@ def behind(work: Workspace, loaded: Loaded) -> bool:
         found = OpenpyxlWorkbook().inspect(work.workbook_path)
     except RegistryError:
         return False  # nothing was written: `verify` tells it
-    return not found.present or (found.registry_id == loaded.state.registry_id and (found.head_seq, found.head_hash) != loaded.head)
+    return not found.present or (
+        found.registry_id == loaded.state.registry_id and (found.head_seq, found.head_hash) != loaded.head
+    )
 
 
 def view_at(work: Workspace, events: list[Event], state: State | None = None) -> View:
@@ -175,6 +178,12 @@ def base_view(work: Workspace, loaded: Loaded) -> View | None:
 
 
 def _workbook(work: Workspace, loaded: Loaded) -> None:
+    if not work.hold_workbook:
+        refresh_workbook(work, loaded, None)
+
+
+def refresh_workbook(work: Workspace, loaded: Loaded, instructions: Instructions | None) -> None:
+    """Bring the workbook to the head; ``instructions`` come from `sync`. What could not be done is a warning."""
     from manual_registry.adapters.workbook import OpenpyxlWorkbook
 
     path = work.workbook_path
@@ -184,17 +193,19 @@ def _workbook(work: Workspace, loaded: Loaded) -> None:
     except WorkbookUnreadable as problem:
         work.warn(problem.message)
         base = None
-    done = OpenpyxlWorkbook().refresh(path, base, view_at(work, loaded.events, loaded.state))
+    new = view_at(work, loaded.events, loaded.state)
+    port = OpenpyxlWorkbook()
+    done = port.refresh(path, base, new, sync=instructions) if instructions else port.refresh(path, base, new)
     work.warn(*done.warnings)
     if not present and loaded.events[0] not in loaded.written:
         work.warn(f"{work.config.workbook} was gone; it was rendered anew from the ledger")
-    if done.waiting:
+    if done.waiting and instructions is None:
         told = (
             "1 cell differs from the record and was"
             if done.waiting == 1
             else f"{done.waiting} cells differ from the record and were"
         )
-        work.warn(f"{told} left alone; mreg verify names them, mreg reset-view renders the workbook anew")
+        work.warn(f"{told} left alone; mreg sync reads edits back and puts the rest right")
 
 
 def reset(work: Workspace) -> Result:

@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Witness:
-    """A head that somebody outside the ledger names."""
+    """A head that somebody outside the ledger names; ``place`` is what to look at, where it is not that event."""
 
     source: str
     seq: int
     hash: str
+    place: str | None = None
 
 
 def witnesses(work: Workspace, loaded: Loaded) -> Iterator[Witness]:
-    """Yield every witness that can be found from here; a workbook of another registry is none."""
+    """Yield every witness that can be found from here; of the signed statements the first that names a lost head."""
     known = memory.recall(loaded.state.registry_id, work.root)
     if known is not None:
         yield Witness(source="this machine's memory", seq=known[0], hash=known[1])
@@ -45,18 +46,30 @@ def _workbook(work: Workspace, loaded: Loaded) -> Iterator[Witness]:
         found = OpenpyxlWorkbook().inspect(work.workbook_path)
     except WorkbookUnreadable:
         return  # `verify` tells it, and the next refresh sets the file aside
-    if found.registry_id == loaded.state.registry_id and found.head_seq is not None and found.head_hash is not None:
-        yield Witness(source=f"the workbook {work.config.workbook}", seq=found.head_seq, hash=found.head_hash)
+    if found.registry_id is not None and found.head_seq is not None and found.head_hash is not None:
+        foreign = found.registry_id != loaded.state.registry_id
+        whose = f" (of another registry, {found.registry_id})" if foreign else ""
+        source, place = f"the workbook {work.config.workbook}{whose}", work.config.workbook if foreign else None
+        yield Witness(source=source, seq=found.head_seq, hash=found.head_hash, place=place)
 
 
 def statement_files(root: Path) -> list[Path]:
     """Return the statement copies under approvals/ (not the inbox, not signatures)."""
+    folder = root / "approvals"
     return sorted(
-        path for path in (root / "approvals").rglob("*.json") if ".inbox" not in path.parts and path.is_file()
+        path for path in folder.rglob("*.json") if path.relative_to(folder).parts[0] != ".inbox" and path.is_file()
     )
 
 
 def _statements(work: Workspace, loaded: Loaded) -> Iterator[Witness]:
+    named = [one for one in _named(work, loaded) if loaded.state.hashes.get(one.seq) != one.hash]
+    if named:
+        first = min(named, key=lambda one: one.seq)
+        more = f" (and {len(named) - 1} later ones)" if len(named) > 1 else ""
+        yield Witness(source=f"{first.source}{more}", seq=first.seq, hash=first.hash)
+
+
+def _named(work: Workspace, loaded: Loaded) -> Iterator[Witness]:
     for path in statement_files(work.root):
         try:
             found = read_statement(path.read_text(encoding="utf-8"))
@@ -76,10 +89,10 @@ def unknown_heads(work: Workspace, loaded: Loaded) -> list[HeadUnknown]:
         HeadUnknown(
             f"{witness.source} names event {witness.seq} ({witness.hash[:19]}…), which this ledger does not contain:"
             f" events were removed or written anew (the ledger ends at {loaded.state.head_seq})",
-            location=f"ledger/{file_name(witness.seq)}",
+            location=witness.place or f"ledger/{file_name(witness.seq)}",
             clause="RP-13",
             hint="mreg verify",
         )
         for witness in witnesses(work, loaded)
-        if loaded.state.hashes.get(witness.seq) != witness.hash
+        if witness.place is not None or loaded.state.hashes.get(witness.seq) != witness.hash
     ]

@@ -7,7 +7,6 @@ works on the whole checked chain, never on the index. Locks, witnesses, recovery
 from __future__ import annotations
 
 import os
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,9 +24,10 @@ from manual_registry.core.errors import (
     RegistryError,
     raise_for,
 )
+from manual_registry.core.events import RESTING_TYPES
 from manual_registry.core.ledger import Draft, Event, seal
 from manual_registry.core.policy import Setting, differences
-from manual_registry.core.state import State, VersionState, fold
+from manual_registry.core.state import State, VersionState
 from manual_registry.core.times import stamp
 from manual_registry.core.values import Email, email
 
@@ -95,6 +95,8 @@ class Workspace:
         self.ledger = LedgerFiles(root)
         self.passphrase: Callable[[str], str] | None = None
         self.warnings: list[str] = []
+        #: True while `sync` has its own plans for the workbook.
+        self.hold_workbook = False
         self._actor = email(actor, where="--actor") if actor else None
 
     @property
@@ -129,9 +131,14 @@ class Workspace:
     # -- reading ------------------------------------------------------------------------------------------
 
     def load(self) -> Loaded:
-        """Read and check the whole chain and fold it; raises the first integrity error."""
+        """Read and check the whole chain and fold it; raises the first integrity error.
+
+        A roster, pipeline or policy that no lead signed is one (clause RP-14).
+        """
+        from manual_registry.core.trusted import trusted_fold
+
         events = self.ledger.load()
-        return Loaded(events=events, state=fold(events))
+        return Loaded(events=events, state=trusted_fold(events))
 
     def policy_differences(self, state: State) -> tuple[Setting, ...]:
         """Compare registry.toml with what the ledger has put in force (clause RP-14)."""
@@ -159,11 +166,18 @@ class Workspace:
         ``review`` adds to the reasons what only this machine can see (a policy file that differs). Raises them, or
         :class:`LostRace` when others were faster :data:`ATTEMPTS` times.
         """
-        from manual_registry.core.decide import decide
+        import random
 
+        from manual_registry.core.decide import decide
+        from manual_registry.core.trusted import refuse_forged
+
+        trusted: tuple[int, str] | None = None
         for attempt in range(ATTEMPTS):
             at = self.now()
             draft = build(loaded.state, at)
+            if draft.type in RESTING_TYPES and loaded.head != trusted:
+                refuse_forged(loaded.events, str(draft.subject["model"]))
+                trusted = loaded.head
             event = seal(draft, seq=loaded.state.head_seq + 1, prev=loaded.state.head_hash, at=at, actor=self.actor)
             reasons = decide(loaded.state, event)
             raise_for(review(loaded.state, reasons) if review else reasons)

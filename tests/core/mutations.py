@@ -52,7 +52,9 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield where, whole
 
 
-def mutants(subject: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+def mutants(
+    subject: Mapping[str, Any], data: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Yield (dotted path, subject, data) with one thing changed."""
     for path, changed in leaves({"subject": dict(subject), "data": dict(data)}):
         if len(path) > 1:
@@ -74,7 +76,8 @@ def registered() -> tuple[Chain, Event]:
 def attached() -> tuple[Chain, Event]:
     chain = Chain(risk="minimal", leads=())
     none = dict.fromkeys(
-        ("pipeline_run", "hyperparameters", "metrics", "subgroup_metrics", "training_date", "owner", "environment"), None
+        ("pipeline_run", "hyperparameters", "metrics", "subgroup_metrics", "training_date", "owner", "environment"),
+        None,
     )
     chain.register("1", **none, code=None)
     report, packages = evidence("gates", "later.json"), evidence("environment", "requirements.txt")
@@ -207,7 +210,12 @@ def requested() -> tuple[Chain, Event]:
     chain = Chain()
     chain.to_production("1")
     chain.to_staging("2")
-    return chain, (kinds.REQUESTED, chain.of("2"), {"kind": "stage", "from": "staging", "to": "production", "replaces": "1"}, SME)
+    return chain, (
+        kinds.REQUESTED,
+        chain.of("2"),
+        {"kind": "stage", "from": "staging", "to": "production", "replaces": "1"},
+        SME,
+    )
 
 
 def issued() -> tuple[Chain, Event]:
@@ -277,6 +285,18 @@ def policy_signed() -> tuple[Chain, Event]:
     return chain, (kinds.POLICY_SIGNED, {}, chain.policy_data(system="another"), LEAD)
 
 
+def edited() -> tuple[Chain, Event]:
+    chain, _ = alias_set()
+    return chain, (kinds.EDITED, chain.of("1"), {"field": "owner", "value": "Ada", "was": "team"}, SME)
+
+
+def filled() -> tuple[Chain, Event]:
+    chain = Chain(smes=(SME2,))
+    chain.register("1")
+    entry = {"decision": "approved", "approver": SME2, "date": "2026-03-01", "comment": "as discussed"}
+    return chain, (kinds.FILLED, chain.of("1"), {"id": chain.request("1", "staging"), **entry}, SME)
+
+
 def recorded() -> tuple[Chain, Event]:
     return Chain(), (kinds.VERIFIED, {}, {"ok": True, "checked": {"events": 1}, "findings": [], "scope": []}, SME)
 
@@ -288,6 +308,6 @@ CASES: dict[str, Callable[[], tuple[Chain | None, Event]]] = {
         promoted_minimal, rolled_back, rolled_back_minimal, archived_from_production, archived_experimental, moved,
         unarchived, deployed, deployment_ended, alias_set, alias_removed, tagged, noted, requested, issued, signed,
         ratified, withdrawn, approver_added, first_lead_added, approver_revoked, pipeline_added, pipeline_revoked,
-        policy_signed, recorded,
+        policy_signed, edited, filled, recorded,
     )
 }  # fmt: skip

@@ -101,6 +101,8 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "alias_set": {"data.alias": WORDS},
     "tagged": {"data.tags.*": WORDS},
     "noted": {"data.text": WORDS},
+    "edited": {"data.value": WORDS},
+    "filled": {"data.comment": WORDS + "; nothing of it takes effect unsigned"},
     "recorded": {name: STATED for name in ("data.ok", "data.checked.*", "data.scope")},
 }
 

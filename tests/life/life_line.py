@@ -1,4 +1,4 @@
-"""The command line for the tests of a version's life: in a process of its own, or in this one where many cases are needed."""
+"""The command line for the tests of a version's life: in processes of their own, or in this one for many cases."""
 
 from __future__ import annotations
 
@@ -19,9 +19,20 @@ from manual_registry.cli import main
 
 #: The members of ``manual-registry/result/1``, no more and no fewer.
 RESULT = (
-    "schema", "command", "changed", "model", "version", "stage", "composite_id", "id", "events", "ledger", "waiting_for", "warnings",
+    "schema",
+    "command",
+    "changed",
+    "model",
+    "version",
+    "stage",
+    "composite_id",
+    "id",
+    "events",
+    "ledger",
+    "waiting_for",
+    "warnings",
     "next",
-)  # fmt: skip
+)
 COMPOSITE = re.compile(
     r"[a-z0-9._-]+@[A-Za-z0-9._+-]+\+code\.([0-9a-f]{12}|none)\.data\.([0-9a-f]{12}|none)\.model\.[0-9a-f]{12}"
     r"\.config\.([0-9a-f]{12}|none)(\.prompt\.[0-9a-f]{12})?"
@@ -77,6 +88,15 @@ class Done:
 
 
 Runner = Callable[..., Done]
+
+
+class Copied(World):
+    """A world whose directory is a copy of one that was made before."""
+
+    def __post_init__(self) -> None:
+        """Take what lies there."""
+        self.root = self.place / "registry"
+        self.keys = self.place / "keys"
 
 
 @contextlib.contextmanager
@@ -143,7 +163,11 @@ def result_of(done: Done, root: Path, command: str, *, changed: bool = True, **m
     assert done.status == 0, (done.status, done.out, done.err)
     document = done.document
     assert tuple(document) == RESULT
-    assert (document["schema"], document["command"], document["changed"]) == ("manual-registry/result/1", command, changed)
+    assert (document["schema"], document["command"], document["changed"]) == (
+        "manual-registry/result/1",
+        command,
+        changed,
+    )
     head = events_in(root)
     assert document["ledger"] == {"seq": head, "hash": event_hash(root, head)}
     assert bool(document["events"]) is changed or command == "reset-view"
@@ -161,9 +185,9 @@ def result_of(done: Done, root: Path, command: str, *, changed: bool = True, **m
 
 
 def tree(root: Path) -> dict[str, tuple[bytes, int]]:
-    """Return every file below ``root`` with its bytes and mode (to show that nothing changed)."""
+    """Return every file below ``root`` but locks, with bytes and mode, to show that nothing changed."""
     return {
         path.relative_to(root).as_posix(): (path.read_bytes(), path.stat().st_mode)
         for path in sorted(root.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not path.name.endswith(".lock")
     }

@@ -65,7 +65,9 @@ def test_the_life_of_an_approval(world: World, run: Runner) -> None:
     name = waits["id"]
     twice(run, world, "approval-sign", "approval", "sign", name, *signing(world))
     # The same lead with another comment, another lead, a rejection: those are other signatures.
-    result_of(run("approval", "sign", name, *signing(world), "--comment", "seen twice", "--json"), world.root, "approval-sign")
+    result_of(
+        run("approval", "sign", name, *signing(world), "--comment", "seen twice", "--json"), world.root, "approval-sign"
+    )
     result_of(run("approval", "sign", name, *signing(world, LEAD2), "--json"), world.root, "approval-sign")
     twice(run, world, "promote", "promote", REF, "--to", "staging")
     twice(run, world, "approval-sign", "approval", "sign", name, *signing(world, LEAD2), first=False)  # used: it stands
@@ -82,7 +84,17 @@ def test_import(world: World, run: Runner) -> None:
     name = world.as_().approval_request(REF, to="staging").id or ""
     statement = world.place / "statement.json"
     assert run("approval", "statement", name, "--as", LEAD, "-o", statement).status == 0
-    words = ["ssh-keygen", "-q", "-Y", "sign", "-n", "stage-approval@manual-registry", "-f", str(world.key(LEAD)), str(statement)]
+    words = [
+        "ssh-keygen",
+        "-q",
+        "-Y",
+        "sign",
+        "-n",
+        "stage-approval@manual-registry",
+        "-f",
+        str(world.key(LEAD)),
+        str(statement),
+    ]
     subprocess.run(words, check=True, capture_output=True)
     twice(run, world, "approval-import", "approval", "import", name, "--signature", f"{statement}.sig")
 
@@ -94,7 +106,9 @@ def test_stages(world: World, run: Runner) -> None:
     twice(run, world, "promote", "promote", REF, "--to", "staging")
     world.approve(REF, "production")
     twice(run, world, "promote", "promote", REF, "--to", "production", *identity)
-    twice(run, world, "promote", "promote", REF, "--to", "production", first=False)  # also without an identity: it stands
+    twice(
+        run, world, "promote", "promote", REF, "--to", "production", first=False
+    )  # also without an identity: it stands
     world.to_production("2")
     twice(run, world, "archive", "archive", "--pending")
     rollback = ("rollback", "churn", "--to", "1", "--reason", "incident", *identity)
@@ -137,7 +151,16 @@ def test_attach(world: World, run: Runner) -> None:
 
 def test_roster_and_policy(world: World, run: Runner) -> None:
     generate_ed25519(world.key("new"), "new")
-    person = ("approver", "add", f"An Expert <{SME}>", "--role", "technical-sme", "--public-key", world.public(SME), *signing(world))
+    person = (
+        "approver",
+        "add",
+        f"An Expert <{SME}>",
+        "--role",
+        "technical-sme",
+        "--public-key",
+        world.public(SME),
+        *signing(world),
+    )
     twice(run, world, "approver-add", *person)
     revoke = ("approver", "revoke", SME, "--reason", "left", *signing(world))
     twice(run, world, "approver-revoke", *revoke)
@@ -156,7 +179,9 @@ def test_init_is_never_repeated(world: World, run: Runner) -> None:
     done = run("init", world.root, "--risk", "minimal", "--json")
     assert (done.status, done.codes) == (6, ["MR-C004"])
     taken = done.error["details"]["taken"]
-    assert {"registry.toml", "registry.xlsx", "ledger", "models", "archive", "approvals", "allowed_signers"} <= set(taken)
+    assert {"registry.toml", "registry.xlsx", "ledger", "models", "archive", "approvals", "allowed_signers"} <= set(
+        taken
+    )
     assert tree(world.root) == before
 
 

@@ -1,8 +1,7 @@
-"""REF: the order of resolution, ambiguity, paths and folders, composite ids, hashes; `trace MODEL --at` (design 3.2)."""
+"""REF: order of resolution, ambiguity, paths and folders, composite ids, hashes; `trace --at` (design 3.2)."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ import pytest
 from life_line import Done, call, tree
 from world import World
 
-#: When what happens in the ledger of :func:`times`: version 1 from the 2nd, 2 from the 5th, 1 again from the 7th to the 9th.
+#: The ledger of :func:`times`: version 1 from the 2nd, 2 from the 5th, 1 again from the 7th to the 9th.
 DAY = "2026-05-{:02d}T{:02d}:00:00Z"
 
 
@@ -30,8 +29,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             work.register("churn", version, world.artefact(version))
         work.register("fraud", "1", world.artefact("f", b"twin"))
         work.register("fraud", "2", world.artefact("g", b"twin"))
-        work.register("folder", "1", folder(here / "folder-1", {"weights.bin": b"w1", "tokens/vocabulary.txt": b"words"}))
-        work.register("folder", "2", folder(here / "folder-2", {"weights.bin": b"w2", "tokens/vocabulary.txt": b"words"}))
+        work.register(
+            "folder", "1", folder(here / "folder-1", {"weights.bin": b"w1", "tokens/vocabulary.txt": b"words"})
+        )
+        work.register(
+            "folder", "2", folder(here / "folder-2", {"weights.bin": b"w2", "tokens/vocabulary.txt": b"words"})
+        )
         work.register("folder", "3", folder(here / "folder-3", {"weights.bin": b"w3"}))
         work.archive("folder@3", reason="old")
         for ref in ("churn@1", "churn@2"):
@@ -214,7 +217,7 @@ def test_a_manifest_that_someone_changed_fits_nothing(place: World, tmp_path: Pa
     root = tmp_path / "registry"
     shutil.copytree(place.root, root)
     sums = root / "models/folder/1/B3SUMS"
-    os.chmod(sums, 0o644)
+    sums.chmod(0o644)
     strange = folder(tmp_path / "strange", {"weights.bin": b"not ours", "notes.txt": b"n"})
     import blake3
 

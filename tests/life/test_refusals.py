@@ -1,4 +1,4 @@
-"""What a promotion lacks: every reason, the exit status that follows, 9 for a person's signature alone (design 3.2, 3.4)."""
+"""What a promotion lacks: every reason, and the exit status: 9 for a person's signature alone (design 3.2, 3.4)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from life_line import Done, Runner, events_in, here, result_of, tree
+from life_line import Copied, Done, Runner, events_in, here, result_of, tree
 from world import LEAD, LEAD2, SME, World, gate
 
 REF = "churn@1"
-
-
-class Copied(World):
-    """A copy of a world that was made once."""
-
-    def __post_init__(self) -> None:
-        """Take what lies there."""
-        self.root = self.place / "registry"
-        self.keys = self.place / "keys"
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +94,9 @@ def test_nine_when_a_stale_signature_was_asked_for_anew(world: World, run: Runne
     stale = to_production(older, *as_pipeline(old))
     assert (stale.status, stale.codes) == (3, ["MR-P010"])
     assert older("approval", "list", "--json").document["approvals"][-1]["status"] == "expired"
-    asked = result_of(older("approval", "request", REF, "--to", "production", "--json"), old.root, "approval-request")["id"]
+    asked = result_of(older("approval", "request", REF, "--to", "production", "--json"), old.root, "approval-request")[
+        "id"
+    ]
     waits = to_production(older, *as_pipeline(old))
     assert (waits.status, waits.codes, waits.hint) == (9, ["MR-W001"], f"mreg approval sign {asked} --as {LEAD}")
     old.now = None
@@ -128,7 +121,9 @@ def test_nine_when_a_stale_signature_was_asked_for_anew(world: World, run: Runne
         ("revoked", "MR-P008"),
     ],
 )
-def test_three_without_a_good_pipeline_identity(world: World, run: Runner, case: str, code: str, approved: bool) -> None:
+def test_three_without_a_good_pipeline_identity(
+    world: World, run: Runner, case: str, code: str, approved: bool
+) -> None:
     if approved:
         world.approve(REF, "production")
     stray = world.place / "stray"
@@ -205,7 +200,9 @@ def test_a_rejected_approval_refuses_and_a_new_one_is_waited_for(world: World, r
     asked = world.as_().approval_request(REF, to="production").id or ""
     silent = run("approval", "sign", asked, "--as", LEAD, "--key", world.key(LEAD), "--reject", "--json")
     assert (silent.status, silent.codes) == (7, ["MR-I031"])
-    no = run("approval", "sign", asked, "--as", LEAD, "--key", world.key(LEAD), "--reject", "--comment", "not yet", "--json")
+    no = run(
+        "approval", "sign", asked, "--as", LEAD, "--key", world.key(LEAD), "--reject", "--comment", "not yet", "--json"
+    )
     result_of(no, world.root, "approval-sign", id=asked)
     done = to_production(run, *as_pipeline(world))
     assert (done.status, done.codes) == (3, ["MR-P022"])
@@ -219,7 +216,9 @@ def test_a_rejected_approval_refuses_and_a_new_one_is_waited_for(world: World, r
     ("report", "code"),
     [(None, "MR-P003"), (gate("security", value=0.7, lower=0.6, passed=False), "MR-P004")],
 )
-def test_a_gate_that_is_not_there_or_did_not_pass(world: World, run: Runner, report: dict[str, Any] | None, code: str) -> None:
+def test_a_gate_that_is_not_there_or_did_not_pass(
+    world: World, run: Runner, report: dict[str, Any] | None, code: str
+) -> None:
     gates = [gate("performance"), gate("fairness"), *([report] if report else [])]
     world.model = "gated"
     world.register(gates=gates)
@@ -232,11 +231,15 @@ def test_a_gate_that_is_not_there_or_did_not_pass(world: World, run: Runner, rep
 def test_who_registered_it_cannot_approve_it(world: World, run: Runner) -> None:
     world.model = "own"
     artefact, metadata = world.artefact("own"), world.metadata()
-    result_of(run("register", "own", "1", artefact, "--metadata", metadata, "--json", actor=LEAD), world.root, "register")
+    result_of(
+        run("register", "own", "1", artefact, "--metadata", metadata, "--json", actor=LEAD), world.root, "register"
+    )
     asked = result_of(run("approval", "request", "own@1", "--to", "staging", "--json"), world.root, "approval-request")
     assert asked["next"] == f"mreg approval sign {asked['id']} --as {LEAD2}"
     events = events_in(world.root)
-    done = run("approval", "sign", asked["id"], "--as", LEAD, "--key", world.key(LEAD), "--json", actor="someone@example.org")
+    done = run(
+        "approval", "sign", asked["id"], "--as", LEAD, "--key", world.key(LEAD), "--json", actor="someone@example.org"
+    )
     assert (done.status, done.codes) == (3, ["MR-P009"])
     stranger = run("approval", "sign", asked["id"], "--as", "nobody@example.org", "--key", world.key(LEAD), "--json")
     assert (stranger.status, stranger.codes) == (5, ["MR-N006"])
@@ -267,7 +270,9 @@ def test_a_replacement_that_was_not_signed_for(world: World, run: Runner) -> Non
     done = to_production(run, *as_pipeline(world))
     assert (done.status, done.codes) == (3, ["MR-P011"])
     assert "replaces" in done.error["message"]
-    asked = result_of(run("approval", "request", REF, "--to", "production", "--json"), world.root, "approval-request")["id"]
+    asked = result_of(run("approval", "request", REF, "--to", "production", "--json"), world.root, "approval-request")[
+        "id"
+    ]
     assert to_production(run, *as_pipeline(world)).status == 9
     world.as_(LEAD).approval_sign(asked, as_=LEAD, key=world.key(LEAD))
     result_of(to_production(run, *as_pipeline(world)), world.root, "promote", stage="production")

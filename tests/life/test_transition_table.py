@@ -1,4 +1,4 @@
-"""The transition table cell by cell through the command line: exit status, code, and the command that would help (RP-9)."""
+"""The transition table cell by cell: exit status, code, and the command that would help (RP-9)."""
 
 from __future__ import annotations
 
@@ -119,7 +119,12 @@ def test_promote_to_archived_is_usage_even_for_what_is_not_there(table: Path, ac
 def test_none_is_an_alias_of_experimental(table: Path, tmp_path: Path) -> None:
     root = tmp_path / "registry"
     shutil.copytree(table, root)
-    result_of(call("promote", "staging@1", "--to", "none", "--reason", "r", "--json", cwd=root), root, "promote", stage="experimental")
+    result_of(
+        call("promote", "staging@1", "--to", "none", "--reason", "r", "--json", cwd=root),
+        root,
+        "promote",
+        stage="experimental",
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,7 +176,9 @@ def test_a_step_without_its_reason_or_its_words(table: Path, words: tuple[str, .
         ("was", "production", 3),
     ],
 )
-def test_an_approval_is_asked_for_a_step_of_the_table_only(table: Path, tmp_path: Path, model: str, to: str, status: int) -> None:
+def test_an_approval_is_asked_for_a_step_of_the_table_only(
+    table: Path, tmp_path: Path, model: str, to: str, status: int
+) -> None:
     root = tmp_path / "registry"
     shutil.copytree(table, root)
     done: Done = call("approval", "request", f"{model}@1", "--to", to, "--json", cwd=root)

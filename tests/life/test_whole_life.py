@@ -1,4 +1,4 @@
-"""A version's whole life through the command line, in each risk class; every step's exit status and document (design 3.2)."""
+"""A version's whole life in each risk class: every step's exit status and document (design 3.2)."""
 
 from __future__ import annotations
 
@@ -40,8 +40,20 @@ def as_pipeline(world: World, name: str) -> tuple[str | Path, ...]:
 def found(world: World, run: Runner) -> None:
     """init, the roster, two pipelines."""
     leads = [word for who in (LEAD, LEAD2) for word in ("--lead", f"A Lead <{who}>", "--lead-key", world.public(who))]
-    done = run("init", world.root, "--risk", "high", "--system", "Churn", "--placed-on-market", "2026-01-01", *leads, "--json",
-               actor=LEAD, cwd=world.place)  # fmt: skip
+    done = run(
+        "init",
+        world.root,
+        "--risk",
+        "high",
+        "--system",
+        "Churn",
+        "--placed-on-market",
+        "2026-01-01",
+        *leads,
+        "--json",
+        actor=LEAD,
+        cwd=world.place,
+    )
     made = result_of(done, world.root, "init", model=None, version=None, stage=None, composite_id=None, events=[1])
     assert made["id"] == made["ledger"]["hash"].removeprefix("sha256:")[:32]
     assert made["next"] == "mreg status"
@@ -68,7 +80,16 @@ def to_staging(world: World, run: Runner, version: str) -> str:
     """Register, approve and promote to staging, seeing each refusal on the way."""
     ref = f"churn@{version}"
     words = ("register", "churn", version, world.artefact(version), "--metadata", world.metadata(), "--json")
-    made = result_of(run(*words), world.root, "register", model="churn", version=version, stage="experimental", id=None, waiting_for=[])
+    made = result_of(
+        run(*words),
+        world.root,
+        "register",
+        model="churn",
+        version=version,
+        stage="experimental",
+        id=None,
+        waiting_for=[],
+    )
     assert COMPOSITE.fullmatch(made["composite_id"])
     assert made["composite_id"].startswith(f"{ref}+code.{'c' * 12}.data.{'ab' * 6}.model.")
     assert made["next"] == f"mreg approval request {ref} --to staging"
@@ -78,10 +99,21 @@ def to_staging(world: World, run: Runner, version: str) -> str:
     asked = result_of(run("approval", "request", ref, "--to", "staging", "--json"), world.root, "approval-request")
     waits = run("promote", ref, "--to", "staging", "--json", actor=CI)
     assert (waits.status, waits.codes, waits.hint) == (9, ["MR-W001"], f"mreg approval sign {asked['id']} --as {LEAD}")
-    result_of(run("approval", "sign", asked["id"], *signing(world, LEAD), "--json"), world.root, "approval-sign",
-              next=f"mreg promote {ref} --to staging")  # fmt: skip
+    result_of(
+        run("approval", "sign", asked["id"], *signing(world, LEAD), "--json"),
+        world.root,
+        "approval-sign",
+        next=f"mreg promote {ref} --to staging",
+    )
     done = run("promote", ref, "--to", "staging", "--json", actor=CI)
-    result_of(done, world.root, "promote", version=version, stage="staging", next=f"mreg approval request {ref} --to production")
+    result_of(
+        done,
+        world.root,
+        "promote",
+        version=version,
+        stage="staging",
+        next=f"mreg approval request {ref} --to production",
+    )
     return ref
 
 
@@ -93,7 +125,14 @@ def to_production(world: World, run: Runner, ref: str, *, lead: str, pipeline: s
     lacking = run("promote", ref, "--to", "production", "--json", actor=lead)
     assert (lacking.status, lacking.codes) == (3, ["MR-P007"])
     done = run("promote", ref, "--to", "production", *as_pipeline(world, pipeline), "--json", actor=CI)
-    result_of(done, world.root, "promote", stage="production", next=f"mreg deploy {ref} --environment production", waiting_for=[])
+    result_of(
+        done,
+        world.root,
+        "promote",
+        stage="production",
+        next=f"mreg deploy {ref} --environment production",
+        waiting_for=[],
+    )
     data = event(world.root, events_in(world.root))["data"]
     assert data["approval"]["id"] == identifier
     assert data["promotion"]["pipeline"] == pipeline
@@ -103,7 +142,9 @@ def live(world: World, run: Runner) -> None:
     """The life: two versions, two leads, two pipelines, a replacement, the archive and back, a rollback."""
     found(world, run)
     first = to_staging(world, run, "1.0.0")
-    unfit = result_of(run("approval", "request", first, "--to", "production", "--json"), world.root, "approval-request")["id"]
+    unfit = result_of(
+        run("approval", "request", first, "--to", "production", "--json"), world.root, "approval-request"
+    )["id"]
     refused = run("approval", "sign", unfit, *signing(world, SME), "--json")
     assert (refused.status, sorted(refused.codes)) == (3, ["MR-P009", "MR-P012"])
     result_of(run("approval", "withdraw", unfit, "--json"), world.root, "approval-withdraw", id=unfit)
@@ -114,12 +155,20 @@ def live(world: World, run: Runner) -> None:
     second = to_staging(world, run, "1.1.0")
     to_production(world, run, second, lead=LEAD2, pipeline="cd")
     both = event(world.root, events_in(world.root))
-    assert (both["type"], both["subject"]["version"], both["data"]["replaces"]) == ("version.promoted", "1.1.0", "1.0.0")
+    assert (both["type"], both["subject"]["version"], both["data"]["replaces"]) == (
+        "version.promoted",
+        "1.1.0",
+        "1.0.0",
+    )
     assert run("show", first, "--json").document["stage"] == "archived"
     assert (world.root / "models/churn/1.0.0/artefact").is_dir()  # a promotion moves no files
 
     kept = run("archive", first, "--reason", "replaced", "--json")
-    assert (kept.status, kept.codes, kept.hint) == (3, ["MR-P016"], f"mreg deploy {first} --environment production --end")
+    assert (kept.status, kept.codes, kept.hint) == (
+        3,
+        ["MR-P016"],
+        f"mreg deploy {first} --environment production --end",
+    )
     pending = result_of(run("archive", "--pending", "--json"), world.root, "archive", changed=False, model=None)
     assert pending["waiting_for"]
     assert first in pending["warnings"][0]
@@ -145,17 +194,26 @@ def roll_back(world: World, run: Runner, first: str, second: str) -> None:
     words = ("rollback", "churn", "--to", "1.0.0", "--reason", "incident 7", "--json")
     refused = run(*words, actor=CI)
     assert (refused.status, refused.codes) == (3, ["MR-P007"])
-    back = result_of(run(*words, *as_pipeline(world, "cd"), actor=CI), world.root, "rollback", version="1.0.0", stage="production")
+    back = result_of(
+        run(*words, *as_pipeline(world, "cd"), actor=CI), world.root, "rollback", version="1.0.0", stage="production"
+    )
     seq = events_in(world.root)
     assert back["id"] == f"A{seq}"
     assert back["waiting_for"]
     assert back["next"] == f"mreg approval sign A{seq} --as {LEAD}"
     assert event(world.root, seq)["data"]["replaces"] == "1.1.0"
     assert run("show", second, "--json").document["stage"] == "archived"
-    row = next(one for one in run("approval", "list", "--pending", "--json").document["approvals"] if one["id"] == back["id"])
+    row = next(
+        one for one in run("approval", "list", "--pending", "--json").document["approvals"] if one["id"] == back["id"]
+    )
     assert (row["version"], row["to"], row["status"]) == ("1.0.0", "production", "requested")
     assert run("status", "--json").document["pending_moves"] == [second]
-    result_of(run("approval", "sign", back["id"], *signing(world, LEAD2), "--json"), world.root, "approval-sign", id=back["id"])
+    result_of(
+        run("approval", "sign", back["id"], *signing(world, LEAD2), "--json"),
+        world.root,
+        "approval-sign",
+        id=back["id"],
+    )
     row = next(one for one in run("approval", "list", "--json").document["approvals"] if one["id"] == back["id"])
     assert row["status"] == "used"
 
@@ -171,16 +229,35 @@ def look_back(world: World, run: Runner, first: str) -> None:
     assert traced.status == 0
     document = traced.document
     assert tuple(document) == ("schema", "model", "version", "stage", "composite_id", "complete", "verified", "links")
-    assert (document["schema"], document["version"], document["stage"]) == ("manual-registry/trace/1", "1.0.0", "production")
-    kinds = ["deployment", "artefact", "code", "data", "pipeline", "configuration", "prompt", "environment", "evaluation", "gates",
-             "approval", "history"]  # fmt: skip
+    assert (document["schema"], document["version"], document["stage"]) == (
+        "manual-registry/trace/1",
+        "1.0.0",
+        "production",
+    )
+    kinds = [
+        "deployment",
+        "artefact",
+        "code",
+        "data",
+        "pipeline",
+        "configuration",
+        "prompt",
+        "environment",
+        "evaluation",
+        "gates",
+        "approval",
+        "history",
+    ]
     assert [link["kind"] for link in document["links"]] == kinds
     assert all(tuple(link) == ("kind", "status", "summary", "detail") for link in document["links"])
     status = {link["kind"]: link["status"] for link in document["links"]}
     for kind in ("artefact", "environment", "gates", "approval", "history"):
         assert status[kind] == "verified"
     assert (status["configuration"], status["prompt"]) == ("not_applicable", "not_applicable")
-    assert (document["complete"], document["verified"]) == (True, False)  # the code is recorded, its repository is not here
+    assert (document["complete"], document["verified"]) == (
+        True,
+        False,
+    )  # the code is recorded, its repository is not here
 
     checked = run("verify", "--record", "--json")
     assert checked.status == 0, checked.out
@@ -234,7 +311,9 @@ def test_the_life_as_text_in_processes_of_their_own(tmp_path: Path) -> None:
     assert identifier in run("approval", "list").out
     traced = run("trace", "churn")
     assert traced.status == 0
-    assert re.match(r"churn 1 \(a system, high risk\) has been in production since \d{4}-\d\d-\d\d \d\d:\d\d UTC\.", traced.out)
+    assert re.match(
+        r"churn 1 \(a system, high risk\) has been in production since \d{4}-\d\d-\d\d \d\d:\d\d UTC\.", traced.out
+    )
     assert "Its file is unchanged since registration" in traced.out.splitlines()[0]
     assert f"approved for production by Lead 0 <{LEAD}>" in traced.out.splitlines()[0]
     assert "the signature is good" in traced.out.splitlines()[0]
@@ -248,8 +327,15 @@ def test_the_life_as_text_in_processes_of_their_own(tmp_path: Path) -> None:
 def test_limited_risk_a_lead_promotes_as_the_actor(tmp_path: Path) -> None:
     world = World(tmp_path, risk="limited", leads=(LEAD,), pipelines=())
     run = here(world)
-    words = ("register", "churn", "1", world.artefact("1"), "--metadata", world.metadata(pipeline_run=None, hyperparameters=None,
-             environment=None), "--json")  # fmt: skip
+    words = (
+        "register",
+        "churn",
+        "1",
+        world.artefact("1"),
+        "--metadata",
+        world.metadata(pipeline_run=None, hyperparameters=None, environment=None),
+        "--json",
+    )
     made = result_of(run(*words), world.root, "register")
     assert made["next"] == "mreg promote churn@1 --to staging"  # no approval for staging in this class
     silent = run("promote", "churn@1", "--to", "staging", "--json")
@@ -264,7 +350,9 @@ def test_limited_risk_a_lead_promotes_as_the_actor(tmp_path: Path) -> None:
     approve(world, run, "churn@1", "production", LEAD)
     neither = run("promote", "churn@1", "--to", "production", "--json")
     assert (neither.status, neither.codes) == (3, ["MR-P021"])
-    result_of(run("promote", "churn@1", "--to", "production", "--json", actor=LEAD), world.root, "promote", stage="production")
+    result_of(
+        run("promote", "churn@1", "--to", "production", "--json", actor=LEAD), world.root, "promote", stage="production"
+    )
     assert run("verify", "--json").document["ok"] is True
 
 
@@ -280,7 +368,7 @@ def test_limited_risk_a_pipeline_promotes(tmp_path: Path) -> None:
 
 
 def test_minimal_risk_needs_three_commands(tmp_path: Path) -> None:
-    """`mreg init --risk minimal`, `mreg register churn next churn.pkl`, `mreg verify`, in processes, and nothing is asked."""
+    """init --risk minimal, register churn next churn.pkl, verify: in processes, and nothing is asked."""
     world = Empty(tmp_path)
     run = apart(world)
     project = tmp_path / "project"
@@ -289,7 +377,10 @@ def test_minimal_risk_needs_three_commands(tmp_path: Path) -> None:
     made = run("init", "--risk", "minimal", cwd=project)
     assert (made.status, made.err) == (0, "")
     assert [line for line in made.out.splitlines() if line.startswith("  mreg ")] == [
-        "  mreg register MODEL next FILE", "  mreg trace MODEL@latest", "  mreg verify"]  # fmt: skip
+        "  mreg register MODEL next FILE",
+        "  mreg trace MODEL@latest",
+        "  mreg verify",
+    ]
     done = run("register", "churn", "next", "churn.pkl", cwd=project)
     assert (done.status, done.err) == (0, "")
     assert done.out.splitlines()[0] == "registered churn@1 (experimental)"

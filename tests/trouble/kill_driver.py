@@ -1,8 +1,10 @@
 """Kills a command with SIGKILL before each of its changes to the disk, and lets the next command clear up.
 
-Run by test_kill.py as ``python kill_driver.py SCENARIO DIRECTORY all|few|twice``; prints how many kills were survived,
-and how many changes to the disk the command makes. ``twice``: the command that clears up is killed as well. The command runs in a forked child whose audit hook counts what it changes on disk (files opened for writing, names made,
-moved, removed, permissions, the second half of each write); before the n-th change the child kills itself. Then:
+Run by test_kill.py as ``python kill_driver.py SCENARIO DIRECTORY all|few|twice [bare]``; prints how many kills were
+survived, and how many changes to the disk the command makes. ``twice``: the command that clears up is killed as well;
+``bare``: a file system with neither hard links nor renameat2. The command runs in a forked child whose audit hook
+counts what it changes on disk (files opened for writing, names made, moved, removed, permissions, the second half of a
+write); before the n-th change the child kills itself. Then:
 
 1. `note` is written, or the command is repeated: it finishes or takes back what was half done.
 2. `verify` finds nothing, models/.incoming/ is empty, nothing temporary lies about, the workbook shows the head.
@@ -13,6 +15,7 @@ moved, removed, permissions, the second half of each write); before the n-th cha
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -22,11 +25,24 @@ from pathlib import Path
 from typing import Any
 
 from trouble import assert_whole
-
-from manual_registry.core.results import Result
 from world import LEAD, World
 
-_MUTATING = frozenset({"os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate", "os.symlink", "ctypes.dlsym"})
+from manual_registry.adapters import files
+from manual_registry.core.results import Result
+
+_MUTATING = frozenset(
+    {
+        "os.rename",
+        "os.link",
+        "os.remove",
+        "os.rmdir",
+        "os.mkdir",
+        "os.chmod",
+        "os.truncate",
+        "os.symlink",
+        "ctypes.dlsym",
+    }
+)
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 MINE = "what I must not lose"
 
@@ -83,7 +99,9 @@ class Life:
         found: dict[str, object] = {
             str(path.relative_to(self.world.place)): path.read_bytes()
             for path in self.world.place.rglob("*")
-            if path.is_file() and self.world.root not in path.parents and path.parts[len(self.world.place.parts)] not in ("state", "cache")
+            if path.is_file()
+            and self.world.root not in path.parents
+            and path.parts[len(self.world.place.parts)] not in ("state", "cache")
         }
         book = load_workbook(self.world.root / "registry.xlsx")
         found["own sheet"] = book["My own"]["B7"].value
@@ -111,7 +129,7 @@ class Life:
         return done
 
     def after(self, number: int) -> None:
-        """Check what the kill before change ``number`` left; odd ones are followed by `note`, even ones by a repetition."""
+        """Check what the kill before change ``number`` left: after a `note` if it is odd, else after a repetition."""
         notes = self.notes()
         if number % 2:
             notes += 1
@@ -122,7 +140,7 @@ class Life:
         assert self.check(notes) == self.expected
 
     def clear_up(self) -> None:
-        self.world.as_().note("churn@0", "life goes on")
+        self.world.as_().note("churn@0", f"life goes on after {self.notes()} notes")
 
     def notes(self) -> int:
         """Count the notes that a command which cleared up has written before it was killed."""
@@ -145,7 +163,9 @@ class Attach(Life):
 
     def act(self) -> Result:
         place = self.world.place
-        return self.world.as_().attach("churn@1", evidence=[place / "extra.txt", place / "model-0.bin"], environment=place / "environment.txt")
+        return self.world.as_().attach(
+            "churn@1", evidence=[place / "extra.txt", place / "model-0.bin"], environment=place / "environment.txt"
+        )
 
 
 class Promote(Life):
@@ -163,7 +183,7 @@ class Promote(Life):
 
 
 class Archive(Life):
-    expected = ("version.archived", "version.moved")
+    expected: tuple[str, ...] = ("version.archived", "version.moved")
 
     def prepare(self) -> None:
         super().prepare()
@@ -196,7 +216,9 @@ class Rollback(Life):
         self.world.as_().archive("churn@0", reason="replaced")
 
     def act(self) -> Result:
-        return self.world.as_("ci@example.org").rollback("churn", to="0", reason="1 is bad", pipeline="ci", pipeline_key=self.world.key("ci"))
+        return self.world.as_("ci@example.org").rollback(
+            "churn", to="0", reason="1 is bad", pipeline="ci", pipeline_key=self.world.key("ci")
+        )
 
 
 class Sign(Life):
@@ -252,7 +274,12 @@ def in_child(act: Callable[[], object], place: Path, number: int) -> tuple[bool,
     def hook(event: str, arguments: Sequence[Any]) -> None:
         if event in _MUTATING and "/openpyxl." not in str(arguments[0]):
             step(" ".join((event, *(str(one) for one in arguments[:2]))))
-        elif event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING and str(place) in str(arguments[0]):
+        elif (
+            event == "open"
+            and isinstance(arguments[2], int)
+            and arguments[2] & _WRITING
+            and str(place) in str(arguments[0])
+        ):
             step(f"open {arguments[0]}")
 
     def half(descriptor: int, data: Any) -> int:
@@ -267,7 +294,7 @@ def in_child(act: Callable[[], object], place: Path, number: int) -> tuple[bool,
     sys.addaudithook(hook)
     try:
         act()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - told, and the child must not go on as a second driver
         sys.excepthook(*sys.exc_info())
         os._exit(1)
     if number == 0:
@@ -278,9 +305,19 @@ def in_child(act: Callable[[], object], place: Path, number: int) -> tuple[bool,
 
 def chosen(changes: list[str]) -> list[int]:
     """Choose the few kills that stand for all: around the event, around the move into place, early and late."""
-    named = [number for number, what in enumerate(changes, 1) if what.startswith("os.link") and "/ledger/" in what]
-    moved = [number for number, what in enumerate(changes, 1) if "renameat2" in what]
-    swapped = [number for number, what in enumerate(changes, 1) if what.startswith("os.rename") and "registry.xlsx" in what]
+    named = [
+        number
+        for number, what in enumerate(changes, 1)
+        if what.startswith(("os.link", "os.rename")) and "/ledger/" in what
+    ]
+    moved = [
+        number
+        for number, what in enumerate(changes, 1)
+        if "renameat2" in what or ("os.rename" in what and "/churn/" in what)
+    ]
+    swapped = [
+        number for number, what in enumerate(changes, 1) if what.startswith("os.rename") and "registry.xlsx" in what
+    ]
     found = {number + by for number in (*named, *moved[-1:]) for by in (0, 1)} | set(swapped[-1:])
     return sorted(number for number in found if number <= len(changes))
 
@@ -303,10 +340,25 @@ def main(scenario: str, place: Path, how: str) -> None:
             survived += 1
             life.after(number)
         except BaseException:
-            print(f"killed before change {number} of {len(changes)}: {changes[number - 1]} (then before {again})", file=sys.stderr)
+            print(
+                f"killed before change {number} of {len(changes)}: {changes[number - 1]} (then before {again})",
+                file=sys.stderr,
+            )
             raise
     print(survived, len(changes))
 
 
+def no_links() -> None:
+    """Take hard links and renaming without replacing away."""
+
+    def refused(source: object, target: object, **_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), str(source), None, str(target))
+
+    setattr(os, "link", refused)  # noqa: B010 - to the type checker it is another function
+    setattr(files, "_rename_noreplace", lambda _source, _target: None)  # noqa: B010
+
+
 if __name__ == "__main__":
+    if "bare" in sys.argv:
+        no_links()
     main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])

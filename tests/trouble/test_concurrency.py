@@ -7,15 +7,25 @@ from pathlib import Path
 
 import pytest
 from trouble import Ended, assert_whole, together
+from world import LEAD, LEAD2, SME, World
 
 from manual_registry.core.values import Stage
-from world import LEAD, LEAD2, SME, World
 
 MANY = 8
 
 
 def register(world: World, version: str, source: Path) -> list[str]:
-    return ["--actor", SME, "--json", "register", world.model, version, str(source), "--metadata", str(world.metadata())]
+    return [
+        "--actor",
+        SME,
+        "--json",
+        "register",
+        world.model,
+        version,
+        str(source),
+        "--metadata",
+        str(world.metadata()),
+    ]
 
 
 def answers(ended: list[Ended], *, status: int = 0) -> list[dict[str, object]]:
@@ -83,7 +93,17 @@ def approved(world: World, *versions: str) -> None:
 
 
 def promotion(world: World, version: str) -> list[str]:
-    words = ["--actor", "ci@example.org", "--json", "promote", f"{world.model}@{version}", "--to", "production", "--reason", "it is better"]
+    words = [
+        "--actor",
+        "ci@example.org",
+        "--json",
+        "promote",
+        f"{world.model}@{version}",
+        "--to",
+        "production",
+        "--reason",
+        "it is better",
+    ]
     return [*words, "--pipeline", "ci", "--pipeline-key", str(world.key("ci"))]
 
 
@@ -109,7 +129,9 @@ def test_two_stagings_at_once_both_stand(world: World, tmp_path: Path) -> None:
     for version in ("1", "2"):
         world.register(version)
         world.approve(f"churn@{version}", "staging")
-    commands = [[word if word != "production" else "staging" for word in promotion(world, version)] for version in ("1", "2")]
+    commands = [
+        [word if word != "production" else "staging" for word in promotion(world, version)] for version in ("1", "2")
+    ]
     answers(together(world.root, commands, at=tmp_path / "gate"))
     assert {row["stage"] for row in world.as_().list()} == {"staging"}
     assert_whole(world.root)
@@ -118,7 +140,21 @@ def test_two_stagings_at_once_both_stand(world: World, tmp_path: Path) -> None:
 @pytest.mark.parametrize("turn", range(3))
 def test_a_lead_revoked_while_another_writer_promotes(world: World, tmp_path: Path, turn: int) -> None:
     approved(world, "1")
-    revoke = ["--actor", LEAD2, "--json", "approver", "revoke", LEAD, "--reason", "left", "--as", LEAD2, "--key", str(world.key(LEAD2)), "--yes"]
+    revoke = [
+        "--actor",
+        LEAD2,
+        "--json",
+        "approver",
+        "revoke",
+        LEAD,
+        "--reason",
+        "left",
+        "--as",
+        LEAD2,
+        "--key",
+        str(world.key(LEAD2)),
+        "--yes",
+    ]
     order = [revoke, promotion(world, "1")]
     revoked, promoted = together(world.root, order, at=tmp_path / "gate")
     assert revoked.status == 0, revoked.err

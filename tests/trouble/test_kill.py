@@ -1,4 +1,4 @@
-"""kill -9 at every step of a command, and at random: the next writing command finishes or takes back what was half done."""
+"""kill -9 at every step of a command, and at random: the next one finishes or takes back what was half done."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from pathlib import Path
 import pytest
 from kill_driver import SCENARIOS
 from trouble import assert_whole, end, environment, run, start
-
 from world import World
 
 DRIVER = Path(__file__).with_name("kill_driver.py")
 TESTS = DRIVER.parent.parent
 
 
-def drive(tmp_path: Path, scenario: str, how: str) -> tuple[int, int]:
+def drive(tmp_path: Path, scenario: str, how: str, *more: str) -> tuple[int, int]:
     """Run the driver; returns how many kills were survived, of a command with how many changes."""
     import os
 
     env = environment()
     env["PYTHONPATH"] = os.pathsep.join((env["PYTHONPATH"], str(TESTS), str(DRIVER.parent)))
-    words = [sys.executable, str(DRIVER), scenario, str(tmp_path), how]
+    words = [sys.executable, str(DRIVER), scenario, str(tmp_path), how, *more]
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     survived, changes = done.stdout.split()
@@ -44,6 +43,14 @@ def test_killed_around_the_event_and_the_move(tmp_path: Path, scenario: str) -> 
 def test_killed_before_every_change(tmp_path: Path, scenario: str) -> None:
     survived, changes = drive(tmp_path, scenario, "all")
     assert survived == changes > 20
+
+
+@pytest.mark.parametrize("how", ["few", pytest.param("all", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("scenario", ["register", "attach"])
+def test_killed_where_there_are_no_links(tmp_path: Path, scenario: str, how: str) -> None:
+    survived, changes = drive(tmp_path, scenario, how, "bare")
+    assert survived >= 3
+    assert changes > 20
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from trouble import assert_whole, leftovers, tree
+from world import LEAD, LEAD2, World
 
 from manual_registry.adapters.ledger_files import LedgerFiles
 from manual_registry.adapters.locks import WriteLock
@@ -27,7 +28,6 @@ from manual_registry.core.errors import (
 )
 from manual_registry.core.ledger import Event
 from manual_registry.registry import recovery, workspace
-from world import LEAD, LEAD2, World
 
 Slips = Callable[..., None]
 
@@ -41,7 +41,7 @@ def world(tmp_path: Path) -> World:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Pauses that were asked for; none is made."""
     found: list[float] = []
-    monkeypatch.setattr(workspace.time, "sleep", found.append)
+    monkeypatch.setattr(time, "sleep", found.append)
     return found
 
 
@@ -94,7 +94,10 @@ def test_a_promotion_is_signed_again_over_the_new_head(world: World, slips: Slip
     world.to_staging("1")
     world.approve("churn@1", "production")
     before = world.as_().head
-    slips(lambda: world.as_("other@example.org").note("churn@1", "first"), lambda: world.as_("other@example.org").note("churn@1", "second"))
+    slips(
+        lambda: world.as_("other@example.org").note("churn@1", "first"),
+        lambda: world.as_("other@example.org").note("churn@1", "second"),
+    )
     result = world.promote("churn@1", "production")
     assert result.events == (before[0] + 3,)
     made = event(world, before[0] + 3)
@@ -181,7 +184,9 @@ def test_two_promotions_in_between(world: World, slips: Slips) -> None:
     slips(lambda: world.promote("churn@2", "production"))
     with pytest.raises(RegistryError) as refused:
         world.promote("churn@1", "production")
-    assert any(isinstance(one, ApprovalOutdated) and "replaces" in one.message for one in refused.value.reasons), refused.value.reasons
+    assert any(isinstance(one, ApprovalOutdated) and "replaces" in one.message for one in refused.value.reasons), (
+        refused.value.reasons
+    )
     assert refused.value.exit_status == 3
     assert {row["version"]: row["stage"] for row in world.as_().list()} == {"1": "staging", "2": "production"}
     assert_whole(world.root)
@@ -197,7 +202,9 @@ def test_a_lead_revoked_in_between(world: World, slips: Slips) -> None:
     assert_whole(world.root)
 
 
-def test_an_artefact_attached_to_in_between_makes_the_approval_lapse(world: World, slips: Slips, tmp_path: Path) -> None:
+def test_an_artefact_attached_to_in_between_makes_the_approval_lapse(
+    world: World, slips: Slips, tmp_path: Path
+) -> None:
     world.to_staging("1")
     world.approve("churn@1", "production")
     (tmp_path / "late.txt").write_text("new evidence")
@@ -209,7 +216,9 @@ def test_an_artefact_attached_to_in_between_makes_the_approval_lapse(world: Worl
     assert_whole(world.root)
 
 
-def test_evidence_is_taken_back_when_the_field_was_filled_in_between(world: World, slips: Slips, tmp_path: Path) -> None:
+def test_evidence_is_taken_back_when_the_field_was_filled_in_between(
+    world: World, slips: Slips, tmp_path: Path
+) -> None:
     world.register("1", environment=None)
     for name in ("ours", "theirs"):
         (tmp_path / f"{name}.lock").write_text(name)

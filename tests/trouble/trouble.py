@@ -22,7 +22,8 @@ PACKAGE = Path(manual_registry.__file__).resolve().parent.parent
 _GATE = """
 import os, sys, time
 from pathlib import Path
-import manual_registry.registry, manual_registry.adapters.workbook.render, manual_registry.adapters.copying, filelock, blake3
+import blake3, filelock
+import manual_registry.registry, manual_registry.adapters.copying, manual_registry.adapters.workbook.render
 from manual_registry.cli import main
 gate, ready = Path(sys.argv[1]), Path(sys.argv[2])
 ready.touch()
@@ -47,7 +48,9 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**os.environ, "NO_COLOR": "1", "PYTHONPATH": path, **(more or {})}
 
 
-def start(root: Path, *words: str, actor: str = "sme@example.org", env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+def start(
+    root: Path, *words: str, actor: str = "sme@example.org", env: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Start the command line on the registry in ``root``."""
     return subprocess.Popen(
         [sys.executable, "-m", "manual_registry", "--registry", str(root), "--actor", actor, *words],

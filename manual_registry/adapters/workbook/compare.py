@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from manual_registry.adapters.workbook.read import Book, Grid
+from manual_registry.adapters.workbook.cells import Grid
+from manual_registry.adapters.workbook.errors import Trouble, WorkbookAmbiguous, refusal
+from manual_registry.adapters.workbook.places import place
+from manual_registry.adapters.workbook.read import Book
 from manual_registry.adapters.workbook.text import key
 from manual_registry.core.view import Cell, Column, ColumnKind, Difference, Row, Sheet, View
 
@@ -34,20 +37,6 @@ class Located:
     copies: tuple[tuple[str, int], ...]
     loose: tuple[int, ...]
     last: int
-
-
-def letters(column: int) -> str:
-    """Turn column 8 into ``H``."""
-    text = ""
-    while column:
-        column, rest = divmod(column - 1, 26)
-        text = chr(65 + rest) + text
-    return text
-
-
-def place(sheet: str, row: int, column: int) -> str:
-    """Name a cell the way people do: ``Models!H12``."""
-    return f"{sheet}!{letters(column)}{row}"
 
 
 def _heading(grid: Grid, wanted: frozenset[str]) -> int:
@@ -102,8 +91,13 @@ def locate(book: Book, sheet: Sheet) -> Located | None:
     columns: dict[str, int] = {}
     for column in sorted(grid.cells.get(heading, {})):
         label = _label(grid.cells[heading][column])
+        if label in columns:
+            where = place(sheet.name, heading, column)
+            other = place(sheet.name, heading, columns[label])
+            why = f"has two columns headed {label} ({other} and {where})"
+            raise refusal(book.name, Trouble(WorkbookAmbiguous, why, where))
         if label in headers:
-            columns.setdefault(label, column)
+            columns[label] = column
     if sheet.row_id_header not in columns:
         return None
     return _rows(grid, heading, columns, sheet)

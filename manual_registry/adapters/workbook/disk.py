@@ -82,7 +82,7 @@ def swap(path: Path, data: bytes, *, expected: bytes | None) -> bool:
             _sync_directory(path.parent)
             return True
         finally:
-            temporary.unlink(missing_ok=True)
+            remover.discard_draft(temporary)
 
 
 def _dress(handle: int, path: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from manual_registry.adapters.workbook.compare import letters
 from manual_registry.adapters.workbook.looks import (
     AMBER,
     CHECK_COLUMN,
@@ -23,6 +22,7 @@ from manual_registry.adapters.workbook.looks import (
     WORDS,
     Styles,
 )
+from manual_registry.adapters.workbook.places import letters
 from manual_registry.core.view import Column, ColumnKind, Sheet
 
 HEADING_ROW: Final = 4

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from manual_registry.adapters.workbook.compare import place
 from manual_registry.adapters.workbook.package import Entries, fingerprint
+from manual_registry.adapters.workbook.places import place
 from manual_registry.adapters.workbook.read import Book
 
 _PARTS: Final = re.compile(

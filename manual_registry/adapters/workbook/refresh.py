@@ -14,11 +14,13 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from manual_registry.adapters.workbook.compare import Located, letters, locate
+from manual_registry.adapters.workbook.cells import Grid
+from manual_registry.adapters.workbook.compare import Located, locate
 from manual_registry.adapters.workbook.layout import GROWTH, choices_formula, set_footer
 from manual_registry.adapters.workbook.looks import Styles
 from manual_registry.adapters.workbook.losses import is_age
-from manual_registry.adapters.workbook.read import Book, Grid
+from manual_registry.adapters.workbook.places import letters
+from manual_registry.adapters.workbook.read import Book
 from manual_registry.adapters.workbook.render import (
     READ_ME,
     Body,

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from manual_registry.adapters.workbook import package
-from manual_registry.adapters.workbook.compare import letters
 from manual_registry.adapters.workbook.layout import decorate, legend, print_setup
 from manual_registry.adapters.workbook.looks import INK, MUTED, Styles, look_of
 from manual_registry.adapters.workbook.losses import UNLISTED, unlisted_mark
+from manual_registry.adapters.workbook.places import letters
 from manual_registry.adapters.workbook.text import number, to_file
 from manual_registry.core.view import Cell, Column, Row, Sheet, View
 

@@ -58,6 +58,11 @@ def to_file(text: str) -> str:
     return _ILLEGAL.sub(lambda found: f"_x{ord(found[0]):04X}_", safe)
 
 
+def overlong(text: str) -> bool:
+    """Tell whether ``text``, as it stands in a file, is more than a cell may hold."""
+    return len(text) * 2 > CELL_LIMIT and units(_ESCAPED.sub("x", text)) > CELL_LIMIT
+
+
 def from_file(text: str) -> str:
     """Undo :func:`to_file` for text read from a file."""
     if "_x" in text:

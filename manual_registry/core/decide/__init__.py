@@ -49,6 +49,8 @@ _DECISIONS: dict[str, Decision] = {
     kinds.TAGGED: remarks.tagged,
     kinds.NOTED: remarks.noted,
     kinds.VERIFIED: remarks.recorded,
+    kinds.EDITED: remarks.edited,
+    kinds.FILLED: approvals.filled,
     kinds.REQUESTED: approvals.requested,
     kinds.ISSUED: approvals.issued,
     kinds.SIGNED: approvals.signed,

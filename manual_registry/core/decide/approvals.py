@@ -130,3 +130,17 @@ def withdrawn(state: State, event: Event) -> list[RegistryError]:
             )
         ]
     return []
+
+
+def filled(state: State, event: Event) -> list[RegistryError]:
+    """Decide what a lead wrote into the Approvals sheet (design 3.3): it takes effect only when it is signed.
+
+    The name stands in the roster, active and with a role that suffices; the person did not register the version; the
+    date is real, not before the request by more than a day, and not in the future; a rejection has a comment.
+    """
+    request = _request(state, event)
+    if isinstance(request, RegistryError):
+        return [request]
+    if not core.is_open(request) or request.status == "signed":
+        return [closed(request)]
+    return [*core.entry_reasons(state, request, event.data, moment_of(event))]

@@ -15,7 +15,6 @@ from manual_registry.core.errors import (
 )
 from manual_registry.core.gates import report_from, shortfalls, unmeasured
 from manual_registry.core.ledger import Event
-from manual_registry.core.metadata import card_missing
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.times import parse_time
 from manual_registry.core.values import Stage
@@ -89,6 +88,8 @@ def document_reasons(state: State, record: VersionState, to: Stage) -> list[Regi
     """Return reasons for an incomplete card and a missing environment file (clause RP-12)."""
     reasons: list[RegistryError] = []
     if state.policy.needs_card(to):
+        from manual_registry.core.metadata import card_missing  # noqa: PLC0415 - a trace needs none of it
+
         missing = card_missing(record.card["fields"] if record.card else {})
         if missing:
             reasons.append(

@@ -206,16 +206,8 @@ def attached(state: State, event: Event) -> list[RegistryError]:
     record = find(state, event)
     if isinstance(record, RegistryError):
         return [record]
-    if record.stage == Stage.ARCHIVED.value:
-        return [
-            ArchivedVersion(
-                f"{record.ref} is archived; its bag takes nothing more",
-                clause="RP-5",
-                hint=f"mreg unarchive {record.ref} --reason TEXT",
-            )
-        ]
     data = event.data
-    return [
+    return not_archived(record) or [
         *_filled(record, data["fields"]),
         *_card_stands(record, data),
         *evidence_reasons(data, record.evidence),
@@ -223,6 +215,19 @@ def attached(state: State, event: Event) -> list[RegistryError]:
         *_metrics(data["fields"].get("metrics")),
         *_dates({**data["fields"], "gates": data["gates"]}, event),
         *_after_deployment(record, data["fields"].get("training_date")),
+    ]
+
+
+def not_archived(record: VersionState) -> list[RegistryError]:
+    """Return the refusal to attach to an archived version."""
+    if record.stage != Stage.ARCHIVED.value:
+        return []
+    return [
+        ArchivedVersion(
+            f"{record.ref} is archived; its bag takes nothing more",
+            clause="RP-5",
+            hint=f"mreg unarchive {record.ref} --reason TEXT",
+        )
     ]
 
 

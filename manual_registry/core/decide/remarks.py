@@ -11,6 +11,7 @@ from manual_registry.core.errors import (
     DeploymentUnknown,
     DeployNotProduction,
     EventUnreadable,
+    FieldFilled,
     RegistryError,
     ReservedVersion,
 )
@@ -148,4 +149,36 @@ def noted(state: State, event: Event) -> list[RegistryError]:
 
 def recorded(state: State, event: Event) -> list[RegistryError]:
     """A recorded verification may always stand."""
+    return []
+
+
+#: What a person may edit in the workbook and `sync` takes as an edit (design 3.3).
+EDITABLE = ("owner", "notes")
+
+
+def edited(state: State, event: Event) -> list[RegistryError]:
+    """Decide an edit that came from the workbook: of an editable field, made on the value that stands (RP-15)."""
+    record = find(state, event)
+    if isinstance(record, RegistryError):
+        return [record]
+    data = event.data
+    if data["field"] not in EDITABLE:
+        return [
+            FieldFilled(
+                f"{record.ref}: {data['field']} is not edited in the workbook", location=data["field"], clause="RP-15"
+            )
+        ]
+    standing = record.owner if data["field"] == "owner" else record.notes_text
+    if data["was"] != standing:
+        return [
+            FieldFilled(
+                f"{record.ref}: {data['field']} was changed by somebody else meanwhile; sync again",
+                location=data["field"],
+                clause="RP-15",
+                hint="mreg sync",
+            )
+        ]
+    if data["value"] is not None:
+        check = line_text if data["field"] == "owner" else free_text
+        check(data["value"], where=data["field"])
     return []

@@ -1,0 +1,345 @@
+"""The cells of one sheet, read from its part: the fast lane of ``scan.py`` as far as it goes, expat for the rest.
+
+Rules held here: both lanes give the same values; what a cell, an area or a text may not be is refused where it is
+met, with its place. Which parts there are is left to ``read.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from manual_registry.adapters.workbook import scan
+from manual_registry.adapters.workbook.errors import (
+    Trouble,
+    WorkbookForged,
+    WorkbookOffGrid,
+    WorkbookOverlong,
+    WorkbookTooLarge,
+)
+from manual_registry.adapters.workbook.markup import ignore, parse
+from manual_registry.adapters.workbook.places import (
+    FAR_COLUMN,
+    FAR_ROW,
+    MAX_COLUMNS,
+    MAX_ROWS,
+    Area,
+    area,
+    place,
+    position,
+)
+from manual_registry.adapters.workbook.text import CELL_LIMIT, Formula, from_file, number, overlong
+from manual_registry.core.view import Cell
+
+MAX_CELLS: Final = 5_000_000
+MAX_MERGED: Final = 200_000
+STRINGS: Final = "xl/sharedStrings.xml"
+
+
+@dataclass(kw_only=True, slots=True)
+class Grid:
+    """The cells of one sheet: row number -> column number -> value; positions count from 1.
+
+    ``features`` are the names of the elements below ``worksheet``; ``formulas`` are the cells with a stored result,
+    as (row, column); ``state`` is ``visible``, ``hidden`` or ``veryHidden``.
+    """
+
+    name: str
+    part: str
+    state: str = "visible"
+    cells: dict[int, dict[int, Cell]] = field(default_factory=dict)
+    features: set[str] = field(default_factory=set)
+    formulas: set[tuple[int, int]] = field(default_factory=set)
+    merged: list[Area] = field(default_factory=list)
+
+
+def strings_in(data: bytes) -> tuple[list[str], bool]:
+    """Read the shared strings.
+
+    Also tell whether any carries phonetic text (which is not part of the value).
+    """
+    fast = scan.strings_of(data)
+    if fast is None:
+        return _slow_strings(data)
+    opening, pairs = fast
+    found: list[str] = []
+    phonetic = False
+    try:
+        for text, other in pairs:
+            if other:
+                (one, seen) = _slow_strings(opening + b"<si>" + other.encode() + b"</si></sst>")
+                found += one
+                phonetic = phonetic or seen
+            else:
+                found.append(_text(text, STRINGS))
+    except scan.Odd:
+        return _slow_strings(data)
+    return found, phonetic
+
+
+def _text(raw: str, where: str) -> str:
+    """Return a text as it stands between tags as the value that it is."""
+    if len(raw) * 2 > CELL_LIMIT:
+        _check_length(scan.unescaped(raw), where)
+    if "&" in raw or "\r" in raw or "_x" in raw:
+        raw = from_file(scan.unescaped(raw.replace("\r\n", "\n").replace("\r", "\n")))
+    return raw
+
+
+def _check_length(text: str, where: str) -> None:
+    if overlong(text):
+        raise Trouble(WorkbookOverlong, f"has a cell with more than {CELL_LIMIT:,} characters", where)
+
+
+def _slow_strings(data: bytes) -> tuple[list[str], bool]:
+    found: list[str] = []
+    pieces: list[str] = []
+    state = {"t": False, "rPh": False, "seen": False}
+
+    def start(name: str, _: dict[str, str]) -> None:
+        if name == "rPh":
+            state["rPh"] = state["seen"] = True
+        elif name == "t":
+            state["t"] = not state["rPh"]
+
+    def end(name: str) -> None:
+        if name == "si":
+            text = "".join(pieces)
+            _check_length(text, STRINGS)
+            found.append(from_file(text))
+            pieces.clear()
+        elif name in state:
+            state[name] = False
+
+    parse(data, start, end, lambda text: pieces.append(text) if state["t"] else None)
+    return found, state["seen"]
+
+
+_DATES = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
+_NOT_CODE = re.compile(r'"[^"]*"|\\.|\[(?!h+\]|m+\]|s+\])[^\]]*\]|_.|\*.', re.IGNORECASE)
+
+
+def date_styles(data: bytes) -> frozenset[int]:
+    """Return the cell styles (indices) that show a number as a date."""
+    custom: set[int] = set()
+    dates: set[int] = set()
+    state = {"inside": False, "index": 0}
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if name == "numFmt" and re.search(
+            "[ymdhs]", _NOT_CODE.sub("", attributes.get("formatCode", "")), re.IGNORECASE
+        ):
+            custom.add(int(attributes.get("numFmtId", "0")))
+        elif name == "cellXfs":
+            state["inside"] = True
+        elif name == "xf" and state["inside"]:
+            code = int(attributes.get("numFmtId", "0"))
+            if code in _DATES or code in custom:
+                dates.add(state["index"])
+            state["index"] += 1
+
+    parse(data, start, lambda name: state.update(inside=False) if name == "cellXfs" else None, ignore)
+    return frozenset(dates)
+
+
+def _date(value: float, epoch: datetime) -> str:
+    moment = epoch + timedelta(seconds=round(value * 86_400))
+    return moment.strftime("%Y-%m-%d" if moment.time() == datetime.min.time() else "%Y-%m-%dT%H:%M:%S")
+
+
+class Cells:
+    """Builds a :class:`Grid` from one sheet part."""
+
+    def __init__(self, grid: Grid, strings: list[str], dates: frozenset[int], epoch: datetime) -> None:
+        self.grid, self.strings, self.dates, self.epoch = grid, strings, dates, epoch
+        self.depth = self.row = self.column = self.count = self.style = 0
+        self.kind = "n"
+        self.collect: list[str] | None = None
+        self.value: str | None = None
+        self.formula: str | None = None
+        self.inline: list[str] = []
+        self.phonetic = False
+        self.kinds: dict[str, tuple[str, int]] = {}
+        self.columns: dict[str, int] = {}
+        self.merged = 0
+
+    def read(self, data: bytes) -> None:
+        """Read a whole part, by the fast lane as far as it goes."""
+        body = scan.body_of(data)
+        if body is None or not scan.readable(data):
+            parse(data, self.start, self.end, self.text)
+            return
+        start, end = body
+        parse(data[:start] + data[end:], self.start, self.end, self.text)
+        opening = data[data.find(b"<worksheet") : start]
+        opening = opening[: opening.find(b">") + 1] + b"<sheetData>"
+        try:
+            for number_, first, cells, behind in scan.rows_of(data, start, end):
+                try:
+                    self._fast_row(number_, data[cells : behind - 6].decode() if cells < behind else "")
+                except (scan.Odd, UnicodeDecodeError):
+                    row = opening + data[first:behind] + b"</sheetData></worksheet>"
+                    parse(row, self.start, self.end, self.text)
+        except scan.Odd:
+            self.grid.cells.clear()
+            self.count = 0
+            parse(data, self.start, self.end, self.text)
+
+    def _fast_row(self, row: int, text: str) -> None:
+        found: dict[int, Cell] = {}
+        digits, last, count = str(row), 0, 0
+        strings, kinds, columns = self.strings, self.kinds, self.columns
+        plain = "&" not in text and "\r" not in text and "_x" not in text and len(text) * 2 < CELL_LIMIT
+        for column_, row_, attributes, value, inline, other, odd in scan.CELL.findall(text):
+            column = columns.get(column_) or self._column(column_)
+            if odd or row_ != digits or column <= last:
+                raise scan.Odd
+            last = column
+            count += 1
+            kind = (kinds.get(attributes) or self._kind(attributes))[0]
+            if inline:
+                if kind == "inlineStr":
+                    found[column] = inline if plain else _text(inline, self._place(row, column))
+            elif value:
+                if kind == "s":
+                    cell = strings[int(value)]
+                    if cell:
+                        found[column] = cell
+                elif kind != "inlineStr":
+                    self.style = kinds[attributes][1]
+                    typed = self._typed(scan.unescaped(value), kind)
+                    if typed != "":
+                        found[column] = typed
+            elif other:
+                found[column] = self._fast_other(other, row, column)
+        if found:
+            self._check(row, last)
+            self.grid.cells.setdefault(row, {}).update(found)
+        self._more(count)
+
+    def _column(self, text: str) -> int:
+        self.columns[text] = position(text + "1")[1]
+        return self.columns[text]
+
+    def _kind(self, text: str) -> tuple[str, int]:
+        found = scan.attributes_of(text)
+        self.kinds[text] = found.get("t", "n"), int(found.get("s", "0"))
+        return self.kinds[text]
+
+    def _fast_other(self, text: str, row: int, column: int) -> Cell:
+        """Return the value of a cell that is no plain value: a formula, else :class:`scan.Odd`."""
+        found = scan.FORMULA.fullmatch(text)
+        if found is None:
+            raise scan.Odd
+        return self._calculated(scan.unescaped(found[1] or ""), found[2], row, column)
+
+    def _place(self, row: int, column: int) -> str:
+        return place(self.grid.name, row, column)
+
+    def _check(self, row: int, column: int) -> None:
+        """Refuse what lies at the far end of the grid."""
+        if row > FAR_ROW or column > FAR_COLUMN:
+            if row > MAX_ROWS or column > MAX_COLUMNS:
+                raise Trouble(WorkbookOffGrid, "has a cell beyond the grid", self._place(row, column))
+            raise Trouble(WorkbookOffGrid, "has a cell at the far end of the grid", self._place(row, column))
+
+    def _more(self, count: int) -> None:
+        self.count += count
+        if self.count > MAX_CELLS:
+            raise Trouble(WorkbookTooLarge, f"has more than {MAX_CELLS:,} cells on one sheet", self.grid.name)
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self.depth += 1
+        if name == "c":
+            self._start_cell(attributes)
+        elif name in {"v", "f", "t"}:
+            self.collect = None if self.phonetic else []
+        elif name == "row":
+            self.row = int(attributes.get("r", self.row + 1))
+            self.column = 0
+            if not 0 < self.row <= MAX_ROWS:
+                where = f"{self.grid.name}!{self.row}:{self.row}"
+                raise Trouble(WorkbookOffGrid, "has a row beyond the grid", where)
+        elif name == "rPh":
+            self.phonetic = True
+        elif name == "mergeCell":
+            self._merge(attributes.get("ref", ""))
+        elif self.depth == 2 or name == "extLst":
+            self.grid.features.add(name)
+
+    def _merge(self, reference: str) -> None:
+        one = area(reference)
+        self.merged += (one[2] - one[0] + 1) * (one[3] - one[1] + 1)
+        if self.merged > MAX_MERGED:
+            raise Trouble(
+                WorkbookTooLarge, "has merged cells over too large an area", f"{self.grid.name}!{reference}"
+            )
+        self.grid.merged.append(one)
+
+    def _start_cell(self, attributes: dict[str, str]) -> None:
+        reference = attributes.get("r")
+        self.row, self.column = position(reference) if reference else (self.row, self.column + 1)
+        self.kind, self.style = attributes.get("t", "n"), int(attributes.get("s", "0"))
+        self.value = self.formula = None
+        self.inline.clear()
+        self._more(1)
+
+    def text(self, text: str) -> None:
+        if self.collect is not None:
+            self.collect.append(text)
+
+    def end(self, name: str) -> None:
+        self.depth -= 1
+        if name == "c":
+            self._end_cell()
+        elif name == "rPh":
+            self.phonetic = False
+        elif self.collect is not None and name in {"v", "f", "t"}:
+            collected = "".join(self.collect)
+            self.collect = None
+            if name == "v":
+                self.value = collected
+            elif name == "f":
+                self.formula = collected
+            else:
+                self.inline.append(collected)
+
+    def _end_cell(self) -> None:
+        found = self._value()
+        if found is not None and found != "":
+            self._check(self.row, self.column)
+            cells = self.grid.cells.setdefault(self.row, {})
+            if self.column in cells:
+                raise Trouble(WorkbookForged, "holds a cell twice", self._place(self.row, self.column))
+            cells[self.column] = found
+
+    def _value(self) -> Cell:
+        if self.formula is not None:
+            return self._calculated(self.formula, self.value, self.row, self.column)
+        if self.kind == "inlineStr":
+            text = "".join(self.inline)
+            _check_length(text, self._place(self.row, self.column))
+            return from_file(text)
+        return self._typed(self.value, self.kind) if self.value else None
+
+    def _calculated(self, formula: str, value: str | None, row: int, column: int) -> Cell:
+        # LibreOffice writes booleans back as formulas.
+        constant = {"TRUE()": True, "FALSE()": False}.get(formula.upper().removeprefix("OF:=").removeprefix("="))
+        if constant is not None:
+            return constant
+        if value:
+            self.grid.formulas.add((row, column))
+        return Formula("=" + formula)
+
+    def _typed(self, text: str, kind: str) -> Cell:
+        if kind == "s":
+            return self.strings[int(text)]
+        if kind == "n":
+            value = float(text)
+            return _date(value, self.epoch) if self.style in self.dates else number(value)
+        if kind == "b":
+            return text.strip() in {"1", "true"}
+        _check_length(text, self._place(self.row, self.column))
+        return from_file(text)

@@ -1,0 +1,236 @@
+"""The parts beside the sheets that a change reaches: relations, styles, tables, names, document properties.
+
+Rules held here: each function takes a part and returns it with the bytes in question replaced; a part written in a
+way that is not known here is :class:`Unpatchable`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from manual_registry.adapters.workbook.container import Unpatchable, rewritten
+from manual_registry.adapters.workbook.errors import Trouble
+from manual_registry.adapters.workbook.markup import Element, Splice, escaped, retagged, spliced, tree, with_attribute
+from manual_registry.adapters.workbook.package import CUSTOM, Entries, member
+
+MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+RELATIONS: Final = "http://schemas.openxmlformats.org/package/2006/relationships"
+OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_CUSTOM: Final = "http://schemas.openxmlformats.org/officeDocument/2006/custom-properties"
+_VT: Final = "http://schemas.openxmlformats.org/officeDocument/2006/docPropsVTypes"
+_FMTID: Final = "{D5CDD505-2E9C-101B-9397-08002B2CF9AE}"
+_ENCODING: Final = re.compile(rb"""^<\?xml[^>]*encoding=["']([^"']+)["']""")
+_NAMED_AREA: Final = re.compile(r"\$[A-Z]{1,3}\$\d+:\$[A-Z]{1,3}\$\d+")
+#: Given an area as it is written, returns it as it shall be written.
+Longer = Callable[[str], str]
+
+
+def checked(data: bytes, what: str) -> bytes:
+    """Return ``data`` when its bytes mean what they do in ASCII; raises ``Unpatchable``."""
+    found = _ENCODING.match(data)
+    if data[:1] != b"<" or (found and found[1].upper() not in {b"UTF-8", b"US-ASCII"}):
+        raise Unpatchable(f"{what} is not in UTF-8")
+    return data
+
+
+def root_of(data: bytes, namespace: str, local: str, what: str) -> Element:
+    """Read a part whose elements are written without prefix; raises ``Unpatchable``."""
+    try:
+        root = tree(checked(data, what))
+    except Trouble as trouble:
+        raise Unpatchable(f"{what} {trouble.why}") from trouble
+    if root.name != f"{namespace} {local}" or not re.match(rb"<%s[\s/>]" % local.encode(), data[root.start :]):
+        raise Unpatchable(f"{what} is written in another way than usual")
+    return root
+
+
+class Parts:
+    """The parts of one file with what has been changed so far."""
+
+    def __init__(self, data: bytes, archive: zipfile.ZipFile, entries: Entries) -> None:
+        """``archive`` is ``data``, opened with care; ``entries`` the sizes and checksums of its parts."""
+        self._data, self._archive, self._entries = data, archive, entries
+        self._changes: dict[str, bytes] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._changes or name in self._archive.NameToInfo
+
+    def get(self, name: str) -> bytes:
+        """Return the part as it stands now."""
+        if name in self._changes:
+            return self._changes[name]
+        try:
+            return member(self._archive, name)
+        except KeyError as missing:
+            raise Unpatchable(f"part {name} is missing") from missing
+
+    def put(self, name: str, data: bytes) -> None:
+        """Replace or add the part."""
+        if name in self._changes or name not in self or data != self.get(name):
+            self._changes[name] = data
+
+    def entries(self) -> Entries:
+        """Return sizes and checksums as they will be, without the document properties."""
+        changed = {name: (len(data), zlib.crc32(data)) for name, data in self._changes.items() if name != CUSTOM}
+        return {**self._entries, **changed}
+
+    def written(self) -> bytes:
+        """Return the whole file; parts that did not change are copied as they lie there."""
+        return rewritten(self._data, self._changes)
+
+
+def table_grown(data: bytes, longer: Longer) -> bytes:
+    """Stretch a table and its filter."""
+    root = root_of(data, MAIN, "table", "a table")
+    changes = [retagged(data, root, ref=longer(root.attributes.get("ref", "")))]
+    if (own := root.find("autoFilter")) is not None and "ref" in own.attributes:
+        changes.append(retagged(data, own, ref=longer(own.attributes["ref"])))
+    return spliced(data, changes)
+
+
+def names_grown(data: bytes, sheet: str, longer: Longer) -> bytes:
+    """Stretch the print area and the hidden name of the filter of one sheet in the workbook part."""
+    root = root_of(data, MAIN, "workbook", "the workbook part")
+    sheets = [one.attributes.get("name") for one in root.every("sheet")]
+    changes: list[Splice] = []
+    for one in root.every("definedName"):
+        ours = one.attributes.get("localSheetId") == str(sheets.index(sheet))
+        if ours and one.attributes.get("name") in {"_xlnm.Print_Area", "_xlnm._FilterDatabase"}:
+            old = data[one.inside : one.close].decode()
+            changes.append((one.inside, one.close, _NAMED_AREA.sub(lambda area: longer(area[0]), old).encode()))
+    return spliced(data, changes)
+
+
+def properties_set(data: bytes, values: Mapping[str, str]) -> bytes:
+    """Set document properties by name; those that are missing are added."""
+    root = root_of(data, _CUSTOM, "Properties", "the document properties")
+    changes: list[Splice] = []
+    missing = dict(values)
+    numbers = [1]
+    for one in root.children:
+        numbers.append(int(one.attributes.get("pid", "1")))
+        value = missing.pop(one.attributes.get("name", ""), None)
+        if value is None:
+            continue
+        if len(one.children) != 1 or one.children[0].local != "lpwstr" or one.children[0].inside == one.children[0].end:
+            raise Unpatchable("the document properties are written in another way than usual")
+        changes.append((one.children[0].inside, one.children[0].close, escaped(value)))
+    new = b"".join(
+        b'<property fmtid="%s" pid="%d" name="%s"><vt:lpwstr xmlns:vt="%s">%s</vt:lpwstr></property>'
+        % (_FMTID.encode(), number, escaped(name, quote=True), _VT.encode(), escaped(value))
+        for number, (name, value) in enumerate(missing.items(), max(numbers) + 1)
+    )
+    return spliced(data, [*changes, (root.close, root.close, new)])
+
+
+class Relations:
+    """The relations of one part, to be changed; ``data`` None: there are none yet."""
+
+    def __init__(self, data: bytes | None) -> None:
+        self._data = data or b'<?xml version="1.0" encoding="UTF-8"?>\n<Relationships xmlns="%s"></Relationships>' % (
+            RELATIONS.encode()
+        )
+        self._root = root_of(self._data, RELATIONS, "Relationships", "the relations of a sheet")
+        if self._root.inside == self._root.end:
+            raise Unpatchable("the relations of a sheet are written in another way than usual")
+        self._known = {one.attributes.get("Id", ""): one for one in self._root.children}
+        self._changes: dict[str, Splice] = {}
+        self._new: list[bytes] = []
+        numbers = [int(one[3:]) for one in self._known if re.fullmatch(r"rId\d{1,9}", one)]
+        self._number = max(numbers, default=0)
+
+    def target(self, identity: str) -> str:
+        """Return where a relation leads; empty when it is not there."""
+        known = self._known.get(identity)
+        return known.attributes.get("Target", "") if known else ""
+
+    def link(self, target: str) -> str:
+        """Add a hyperlink and return its id."""
+        self._number += 1
+        identity = f"rId{self._number}"
+        self._new.append(
+            b'<Relationship Id="%s" Type="%s/hyperlink" Target="%s" TargetMode="External"/>'
+            % (identity.encode(), OFFICE.encode(), escaped(target, quote=True))
+        )
+        return identity
+
+    def retarget(self, identity: str, target: str) -> None:
+        """Let a relation lead elsewhere."""
+        self._changes[identity] = retagged(self._data, self._known[identity], Target=target)
+
+    def remove(self, identity: str) -> None:
+        """Take a relation out."""
+        one = self._known[identity]
+        self._changes[identity] = (one.start, one.end, b"")
+
+    def written(self) -> bytes:
+        """Return the part."""
+        end = self._root.close
+        return spliced(self._data, [*self._changes.values(), (end, end, b"".join(self._new))])
+
+
+class Styles:
+    """The cell styles of the workbook, as their numbers; variants are added at the end, none is changed."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._data = parts.get("xl/styles.xml")
+        root = root_of(self._data, MAIN, "styleSheet", "the styles")
+        found = root.find("cellXfs")
+        if found is None or found.inside == found.end:
+            raise Unpatchable("the styles are written in another way than usual")
+        self._list = found
+        self._xfs = [self._data[one.start : one.end] for one in found.children]
+        self._quoted = [one.attributes.get("quotePrefix") in {"1", "true"} for one in found.children]
+        self._old = len(self._xfs)
+
+    def quoted(self, style: int) -> bool:
+        """Tell whether the style marks a text that would be taken for a formula when edited."""
+        return style < len(self._quoted) and self._quoted[style]
+
+    def variant(self, style: int, *, quoted: bool) -> int:
+        """Return the style that looks the same and has that mark, or has it not."""
+        if style >= len(self._xfs) or self._quoted[style] == quoted:
+            return style
+        tag, rest = re.match(rb"(<[^>]*>)(.*)", self._xfs[style], re.DOTALL).groups()  # type: ignore[union-attr]
+        new = with_attribute(tag, "quotePrefix", "1" if quoted else None) + rest
+        if new not in self._xfs:
+            self._xfs.append(new)
+            self._quoted.append(quoted)
+        return self._xfs.index(new)
+
+    def save(self) -> None:
+        """Put the styles back among the parts when there are new ones."""
+        if len(self._xfs) > self._old:
+            tag = retagged(self._data, self._list, count=str(len(self._xfs)))
+            end = self._list.close
+            self._parts.put("xl/styles.xml", spliced(self._data, [tag, (end, end, b"".join(self._xfs[self._old :]))]))
+
+
+def calculation_removed(data: bytes, sheet: int, cells: set[str]) -> bytes:
+    """Take cells that hold no formula any more out of the calculation chain; ``sheet`` is the sheet's own id."""
+    root = root_of(data, MAIN, "calcChain", "the calculation chain")
+    changes: list[Splice] = []
+    here, removed = 0, False
+    for one in root.children:
+        said = one.attributes.get("i")
+        here = int(said) if said is not None else here
+        if here == sheet and one.attributes.get("r") in cells:
+            changes.append((one.start, one.end, b""))
+            removed = True
+        elif removed and said is None:  # it took the sheet's number from the one before
+            changes.append(retagged(data, one, i=str(here)))
+            removed = False
+        else:
+            removed = removed and said is None
+    return spliced(data, changes)
+
+
+def opened_parts(data: bytes, entries: Entries) -> Parts:
+    """Return the parts of a file that was read before (and so has passed all checks)."""
+    return Parts(data, zipfile.ZipFile(io.BytesIO(data)), entries)
