@@ -172,14 +172,21 @@ def registration(writer: Writer, chance: random.Random, model: str, version: str
     content = next(iter(real["training_data"]))
     made = {
         **real,
-        "artefact": {**real["artefact"], "blake3": digest(), "sha256": digest(), "size": chance.randrange(10**6, 10**9)},
+        "artefact": {
+            **real["artefact"],
+            "blake3": digest(),
+            "sha256": digest(),
+            "size": chance.randrange(10**6, 10**9),
+        },
         "training_data": [{**content, "reference": reference, "hash": _lakefs_hash(reference)}],
         "code": {**real["code"], "commit": commit},
         "pipeline_run": f"https://ci.example.org/risk/{model}/runs/{number}",
         "hyperparameters": {**real["hyperparameters"], "trees": chance.randrange(100, 900), "seed": number},
         "metrics": {**real["metrics"], "auc_roc": auc, "brier": round(chance.uniform(0.12, 0.16), 4)},
         "evidence": list(files.values()),
-        "gates": [{**one, "sha256": files[one["path"]]["sha256"]} for one in real["gates"]] if real["gates"][0]["path"] in files else real["gates"],
+        "gates": [{**one, "sha256": files[one["path"]]["sha256"]} for one in real["gates"]]
+        if real["gates"][0]["path"] in files
+        else real["gates"],
         "description": f"Scorecard {version} of {model}.",
         "tags": {},
     }
@@ -209,7 +216,11 @@ def stage(writer: Writer, model: str, version: str, signer: Signer) -> None:
         issued_at=stamp(writer.clock),
         position=Position(seq=state.head_seq, hash=state.head_hash or ""),
     )
-    signed = {"id": f"A{opened.seq}", "statement": line.decode(), "signature": signer.sign(line, namespace=APPROVAL_NAMESPACE)}
+    signed = {
+        "id": f"A{opened.seq}",
+        "statement": line.decode(),
+        "signature": signer.sign(line, namespace=APPROVAL_NAMESPACE),
+    }
     writer.append(kinds.SIGNED, model, version, signed, actor=LEAD)
     used = {"id": f"A{opened.seq}", "sha256": statement_sha256(line.decode())}
     promoted = {
@@ -222,7 +233,9 @@ def stage(writer: Writer, model: str, version: str, signer: Signer) -> None:
 def fill(writer: Writer, model: str, version: str, number: int) -> None:
     """Write the next small event about a version: a tag or a note."""
     if number % 3:
-        writer.append(kinds.TAGGED, model, version, {"tags": {("campaign", "region", "reviewed")[number % 3]: f"value-{number}"}})
+        writer.append(
+            kinds.TAGGED, model, version, {"tags": {("campaign", "region", "reviewed")[number % 3]: f"value-{number}"}}
+        )
     else:
         writer.append(kinds.NOTED, model, version, {"text": f"Looked at run {number}; the calibration plot is fine."})
 
@@ -244,7 +257,9 @@ def grow(writer: Writer, signer: Signer, versions: int, per_version: int, told: 
             told(f"{number} versions, {writer.state.head_seq} events")
 
 
-def make(place: Path, *, versions: int, per_version: int, check: int = 100, told: Callable[[str], None] = lambda _line: None) -> dict[str, Any]:
+def make(
+    place: Path, *, versions: int, per_version: int, check: int = 100, told: Callable[[str], None] = lambda _line: None
+) -> dict[str, Any]:
     """Write ``place``/registry; return root, the traced REF, and the numbers of versions and events."""
     span = timedelta(days=300)
     start = datetime.now(UTC) - span - timedelta(days=1)
@@ -258,7 +273,12 @@ def make(place: Path, *, versions: int, per_version: int, check: int = 100, told
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-    return {"root": str(root), "ref": f"{BIG}@{FIRST}", "versions": len(writer.state.versions), "events": writer.state.head_seq}
+    return {
+        "root": str(root),
+        "ref": f"{BIG}@{FIRST}",
+        "versions": len(writer.state.versions),
+        "events": writer.state.head_seq,
+    }
 
 
 def main() -> None:
@@ -266,8 +286,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("place", type=Path, metavar="DIR", help="a new directory")
     parser.add_argument("--versions", type=int, default=10_000)
-    parser.add_argument("--events-per-version", type=int, default=2, help="about so many events for each version, on average")
-    parser.add_argument("--check", type=int, default=100, metavar="N", help="decide every Nth event (1: all); signed steps always")
+    parser.add_argument(
+        "--events-per-version", type=int, default=2, help="about so many events for each version, on average"
+    )
+    parser.add_argument(
+        "--check", type=int, default=100, metavar="N", help="decide every Nth event (1: all); signed steps always"
+    )
     given = parser.parse_args()
     made = make(
         given.place,

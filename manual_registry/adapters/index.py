@@ -24,10 +24,11 @@ from manual_registry.core.touches import is_control, touched
 from manual_registry.core.trusted import trusted_fold
 from manual_registry.core.values import Digest
 
-_LAYOUT = 1
+_LAYOUT = 2
 _SCHEMA = """
 create table meta (layout integer, root text, head integer, hash text);
 create table event (seq integer primary key, hash text, control integer);
+create index event_control on event (seq) where control = 1;
 create table touch (model text, version text, seq integer, primary key (model, version, seq)) without rowid;
 create table version (
   model text, version text, lower text, seq integer, stage text, blake3 text, sha256 text, composite text,
@@ -105,15 +106,18 @@ def open_index(ledger: LedgerFiles, root: Path) -> Index | None:
     path = index_path(root)
     if not path.is_file():
         return None
+    found: Index | None = None
+    connection = sqlite3.connect(path)
     try:
-        connection = sqlite3.connect(path)
         index = Index(ledger, connection)
         if _current(connection, ledger, root) or _caught_up(index, connection, ledger, root):
-            return index
-        connection.close()
+            found = index
     except (sqlite3.Error, EventMissing, EventUnreadable):
-        return None
-    return None
+        found = None
+    finally:
+        if found is None:
+            connection.close()
+    return found
 
 
 def index_path(root: Path) -> Path:

@@ -15,14 +15,23 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status (for ``sys.exit``)."""
-    gc.disable()  # one command, then the process ends: events make no cycles, and looking for some takes half the time
+    """Run one command and return the exit status (for ``sys.exit``); None: what this process was started with."""
+    if arguments is not None:
+        return _run(list(arguments))
+    # A process of our own, which soon ends: events make no cycles, and looking for some takes as long as parsing them.
+    gc.disable()
+    try:
+        return _run(sys.argv[1:])
+    finally:
+        gc.freeze()  # the interpreter would look once more on its way out
+
+
+def _run(typed: list[str]) -> int:
     from manual_registry.cli.app import run
     from manual_registry.cli.boundary import guarded
     from manual_registry.cli.output import prepare_streams
     from manual_registry.cli.session import Session
 
-    typed = list(sys.argv[1:] if arguments is None else arguments)
     session = Session()
     prepare_streams()
     return guarded(lambda: run(typed, session), session, typed)

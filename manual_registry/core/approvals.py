@@ -105,7 +105,7 @@ def _bad(where: str, why: str, **details: str) -> ApprovalBad:
 
 
 def _newer(said: dict[str, Any], where: str) -> RegistryError | None:
-    if said.get("delegation") is None and said.get("exceptions") == []:
+    if said.get("delegation") is None and said.get("exceptions", []) == []:
         return None
     return FormatTooNew(
         f"{where} rests on a delegation or exception, which this tool does not know yet",

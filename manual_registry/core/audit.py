@@ -55,7 +55,11 @@ def finding(error: RegistryError, *, severity: Severity = Severity.ERROR, locati
 
 @dataclass(kw_only=True, slots=True)
 class Audit:
-    """The outcome: the fold as far as it could be taken, the events that were read, and the findings."""
+    """The outcome: the fold as far as it could be taken, the events that were read, and the findings.
+
+    ``shift``: by how much file names and numbers differ; ``strays``: events whose signed statement names a lost head;
+    ``forged``: whom the ledger enrols though no lead did.
+    """
 
     state: State = field(default_factory=State)
     events: list[Event] = field(default_factory=list)
@@ -65,6 +69,7 @@ class Audit:
     too_new: FormatTooNew | None = None
     shift: int = 0
     strays: list[int] = field(default_factory=list)
+    forged: set[str] = field(default_factory=set)
 
 
 #: One changed event makes all later statements name heads that are no more: told once, with so many of their numbers.
@@ -169,6 +174,8 @@ def _decide(audit: Audit, event: Event, location: str, judge: Callable[[State, E
         state.pass_over(event)
         audit.events.append(event)
         return
+    if reasons and not stray and event.type in _ADDS:
+        audit.forged.update(str(name) for name in event.subject.values())
     if state.head_at and event.at < state.head_at:
         back = ClockBackwards(
             f"{location} is dated {event.at}, before the event that it follows ({state.head_at})", clause="RP-19"

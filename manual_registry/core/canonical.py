@@ -119,6 +119,8 @@ def parse(data: bytes) -> Json:
 
 def whole_number(text: str) -> int | float:
     """Read a JSON number without point or exponent: from 2^53 up RFC 8785 spells floats so, and integers never."""
+    if len(text) < 16:  # nearly all of them, and a whole ledger is read
+        return int(text)
     value = int(text) if len(text) <= 17 else _SAFE
     return value if -_SAFE < value < _SAFE else float(text)
 

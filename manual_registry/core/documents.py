@@ -24,14 +24,15 @@ def storage_location(record: VersionState) -> str:
 def signed_approval(state: State, record: VersionState) -> Request | None:
     """Return the signed approval that the version's last governed step rests on.
 
-    A step without one does not borrow an earlier step's, and one that names another version's approval has none.
+    A step without one does not borrow an earlier step's, and one that names another version's approval has none; only
+    an archived version shows what it was archived with.
     """
     for step in reversed(record.steps):
         request = state.requests.get(step.approval) if step.approval else None
         if request is not None and request.statement:
             fits = (request.model, request.version, request.to) == (record.model, record.version, step.stage)
             return request if fits else None
-        if step.stage in (Stage.STAGING.value, Stage.PRODUCTION.value):
+        if step.stage != Stage.ARCHIVED.value:
             return None
     return None
 
@@ -194,6 +195,13 @@ def _lesser(event: Event, ref: str) -> str:
             return f"{ref} tagged " + ", ".join(f"{key}={value}" for key, value in data["tags"].items())
         case kinds.NOTED:
             return f"{ref}: {data['text']}"
+        case kinds.ADOPTED:
+            baseline = data["baseline"]
+            return f"{ref} adopted from {baseline['source']}, stated stage {baseline['stage']}"
+        case kinds.BASELINE_OPENED:
+            return f"A{event.seq}: {len(data['versions'])} adopted versions of {data['source']} wait for a lead's confirmation"
+        case kinds.BASELINE_SIGNED:
+            return f"{data['id']}: baseline confirmed by {data['control']['signer']}"
         case kinds.EDITED:
             return f"{ref}: {data['field']} is now {data['value']!r}"
         case kinds.FILLED:

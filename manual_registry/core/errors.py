@@ -558,12 +558,6 @@ class WorkbookUnreadable(IntegrityError):
     code = "MR-V002"
 
 
-class TraceBroken(IntegrityError):
-    """A link of the provenance walk is broken."""
-
-    code = "MR-T001"
-
-
 # -- 6: conflict ------------------------------------------------------------------------------------------
 
 
@@ -784,12 +778,6 @@ class ApprovalRejected(PolicyRefusal):
     """The lead said no."""
 
     code = "MR-P022"
-
-
-class WaitingForPipeline(PolicyRefusal):
-    """A request of that kind needs something else first."""
-
-    code = "MR-P023"
 
 
 class NeverInProduction(PolicyRefusal):

@@ -17,6 +17,7 @@ from manual_registry.core.values import Role
 
 CREATED: Final = "registry.created"
 REGISTERED: Final = "version.registered"
+ADOPTED: Final = "version.adopted"
 ATTACHED: Final = "version.attached"
 PROMOTED: Final = "version.promoted"
 ROLLED_BACK: Final = "version.rolled-back"
@@ -41,6 +42,8 @@ PIPELINE_ADDED: Final = "pipeline.added"
 PIPELINE_REVOKED: Final = "pipeline.revoked"
 POLICY_SIGNED: Final = "policy.signed"
 VERIFIED: Final = "verification.recorded"
+BASELINE_OPENED: Final = "baseline.opened"
+BASELINE_SIGNED: Final = "baseline.signed"
 
 _TEXT = (str,)
 _TEXT_OR_NONE = (str, type(None))
@@ -54,6 +57,29 @@ Shape = Mapping[str, tuple[type, ...]]
 
 _SIGNATURE: Shape = {"statement": _TEXT, "signature": _TEXT}
 _CONTROL: Shape = {"control": _MAP}
+
+_REGISTRATION: Shape = {
+    "artefact": _MAP,
+    "training_data": _LIST,
+    "code": _MAP_OR_NONE,
+    "training_date": _TEXT_OR_NONE,
+    "pipeline_run": _TEXT_OR_NONE,
+    "hyperparameters": _MAP_OR_NONE,
+    "metrics": _MAP_OR_NONE,
+    "subgroup_metrics": _MAP_OR_NONE,
+    "evidence": _LIST,
+    "gates": _LIST,
+    "card": _MAP_OR_NONE,
+    "config": _MAP_OR_NONE,
+    "prompt": _MAP_OR_NONE,
+    "environment": _MAP_OR_NONE,
+    "owner": _TEXT_OR_NONE,
+    "origin": _TEXT_OR_NONE,
+    "description": _TEXT_OR_NONE,
+    "tags": _MAP,
+    "ci": _MAP_OR_NONE,
+    "composite_id": _TEXT,
+}
 
 #: type -> (members of subject, members of data)
 SHAPES: Final[Mapping[str, tuple[Shape, Shape]]] = {
@@ -69,31 +95,10 @@ SHAPES: Final[Mapping[str, tuple[Shape, Shape]]] = {
             "tool": _TEXT,
         },
     ),
-    REGISTERED: (
-        {"model": _TEXT, "version": _TEXT},
-        {
-            "artefact": _MAP,
-            "training_data": _LIST,
-            "code": _MAP_OR_NONE,
-            "training_date": _TEXT_OR_NONE,
-            "pipeline_run": _TEXT_OR_NONE,
-            "hyperparameters": _MAP_OR_NONE,
-            "metrics": _MAP_OR_NONE,
-            "subgroup_metrics": _MAP_OR_NONE,
-            "evidence": _LIST,
-            "gates": _LIST,
-            "card": _MAP_OR_NONE,
-            "config": _MAP_OR_NONE,
-            "prompt": _MAP_OR_NONE,
-            "environment": _MAP_OR_NONE,
-            "owner": _TEXT_OR_NONE,
-            "origin": _TEXT_OR_NONE,
-            "description": _TEXT_OR_NONE,
-            "tags": _MAP,
-            "ci": _MAP_OR_NONE,
-            "composite_id": _TEXT,
-        },
-    ),
+    REGISTERED: ({"model": _TEXT, "version": _TEXT}, _REGISTRATION),
+    ADOPTED: ({"model": _TEXT, "version": _TEXT}, {**_REGISTRATION, "baseline": _MAP}),
+    BASELINE_OPENED: ({}, {"source": _TEXT, "sha256": _TEXT, "versions": _LIST}),
+    BASELINE_SIGNED: ({}, {"id": _TEXT, **_CONTROL}),
     ATTACHED: (
         {"model": _TEXT, "version": _TEXT},
         {"evidence": _LIST, "gates": _LIST, "card": _MAP_OR_NONE, "environment": _MAP_OR_NONE, "fields": _MAP},
@@ -168,7 +173,16 @@ CONTROL_TYPES: Final = frozenset(
 #: Where a newer tool may say more than this one knows.
 _EXTENSIBLE: Final = CONTROL_TYPES | {REQUESTED, ISSUED, SIGNED, PROMOTED, ROLLED_BACK}
 #: Events that a wrong clock must not date back (clause RP-19).
-GOVERNED_TYPES: Final = CONTROL_TYPES | {PROMOTED, ROLLED_BACK, ARCHIVED, UNARCHIVED, ISSUED, SIGNED, REQUESTED}
+GOVERNED_TYPES: Final = CONTROL_TYPES | {
+    PROMOTED,
+    ROLLED_BACK,
+    ARCHIVED,
+    UNARCHIVED,
+    ISSUED,
+    SIGNED,
+    REQUESTED,
+    BASELINE_SIGNED,
+}
 
 #: Steps that rest on what the ledger says of the version so far: all of that is decided again first.
 RESTING_TYPES: Final = frozenset({PROMOTED, ROLLED_BACK, ARCHIVED, SIGNED})

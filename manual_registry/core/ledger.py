@@ -11,13 +11,17 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from json.scanner import make_scanner
 from typing import Any
 
 from manual_registry.core.canonical import dump, parse, whole_number
 from manual_registry.core.errors import ChainBroken, EventMissing, EventUnreadable, FormatTooNew, Json
 
 FORMAT = 1
-_MEMBERS = frozenset({"format", "seq", "prev", "at", "actor", "type", "subject", "data"})
+#: The members as RFC 8785 orders them, and their kinds (``prev`` is null in the first event).
+_ORDER = ("actor", "at", "data", "format", "prev", "seq", "subject", "type")
+_KINDS = frozenset({(str, str, dict, int, prev, int, dict, str) for prev in (str, type(None))})
+_MEMBERS = frozenset(_ORDER)
 
 
 def _no_constant(name: str) -> Any:
@@ -25,6 +29,7 @@ def _no_constant(name: str) -> Any:
 
 
 _DECODER = json.JSONDecoder(parse_int=whole_number, parse_constant=_no_constant)
+_SCAN = make_scanner(_DECODER)  # type: ignore[arg-type]  # typeshed names the wrong class
 #: Far above what one event of ours needs; a file that is larger is no event.
 LARGEST = 1 << 26
 #: ``canonical.encode`` takes a person's values 100 deep, below a few levels of our own.
@@ -88,13 +93,30 @@ def seal(draft: Draft, *, seq: int, prev: str | None, at: str, actor: str) -> Ev
 def parse_event(raw: bytes, *, location: str) -> Event:
     """Read one event file; raises :class:`EventUnreadable` or :class:`FormatTooNew`, located at the file."""
     try:
-        document = _DECODER.decode(raw.decode("utf-8"))
-        if b"\\u" in raw:
+        document = _decoded(raw.decode("utf-8"))
+        if b"\\" in raw and b"\\u" in raw:  # the first alone is ten times faster, and mostly enough
             json.dumps(document, ensure_ascii=False).encode()  # lone surrogates have no bytes
     except (ValueError, RecursionError):
         raise EventUnreadable(f"{location} is not JSON", location=location) from None
     if not isinstance(document, dict) or len(raw) > LARGEST or _too_deep(raw, document):
         raise EventUnreadable(f"{location} is not an event", location=location)
+    if tuple(document) != _ORDER or tuple(map(type, document.values())) not in _KINDS or document["format"] != FORMAT:
+        _refuse_form(document, location)
+    return Event(
+        seq=document["seq"],
+        prev=document["prev"],
+        at=document["at"],
+        actor=document["actor"],
+        type=document["type"],
+        subject=document["subject"],
+        data=document["data"],
+        hash="sha256:" + hashlib.sha256(raw).hexdigest(),
+        raw=raw,
+    )
+
+
+def _refuse_form(document: dict[str, Any], location: str) -> None:
+    """Raise what is wrong with the members; nothing is when they only stand in another order."""
     version = document.get("format")
     if isinstance(version, int) and version > FORMAT:
         raise FormatTooNew(
@@ -111,17 +133,17 @@ def parse_event(raw: bytes, *, location: str) -> Event:
         )
     if document.keys() != _MEMBERS or not _well_typed(document):
         raise EventUnreadable(f"{location} does not have the form of an event", location=location)
-    return Event(
-        seq=document["seq"],
-        prev=document["prev"],
-        at=document["at"],
-        actor=document["actor"],
-        type=document["type"],
-        subject=document["subject"],
-        data=document["data"],
-        hash="sha256:" + hashlib.sha256(raw).hexdigest(),
-        raw=raw,
-    )
+
+
+def _decoded(text: str) -> Any:
+    """Parse JSON; the canonical form, a value and LF, without the detours that all others take."""
+    try:
+        document, end = _SCAN(text, 0)
+        if text[end:] == "\n":
+            return document
+    except StopIteration:
+        pass  # nothing, or something before the value
+    return _DECODER.decode(text)
 
 
 def _too_deep(raw: bytes, document: dict[str, Any]) -> bool:

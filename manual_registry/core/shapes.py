@@ -219,6 +219,15 @@ _OWN: Final[Mapping[str, Mapping[str, Check]]] = {
             },
         ),
     },
+    "version.adopted": {
+        "baseline": record(
+            {"source": str, "sha256": digest, "sheet": str, "row": int, "stage": str, "stated": map_of(_text)}
+        ),
+    },
+    "baseline.opened": {
+        "sha256": digest,
+        "versions": list_of(record({"model": str, "version": str, "blake3": digest, "stage": str})),
+    },
     "deployment.started": {"environment": _text, "replaces": _words},
     "deployment.ended": {"environment": _text},
     "verification.recorded": {"checked": map_of(kind(int)), "findings": list_of(_map), "scope": _words},

@@ -188,6 +188,22 @@ class Pipeline:
     reason: str | None = None
 
 
+@dataclass(kw_only=True, slots=True)
+class Baseline:
+    """What was adopted in one go; ``signed_seq`` None: no lead has confirmed yet what the old sheet stated."""
+
+    id: str
+    source: str
+    sha256: str
+    versions: list[Mapping[str, Any]]
+    seq: int
+    at: str
+    actor: str
+    signed_seq: int | None = None
+    signed_at: str | None = None
+    signer: str | None = None
+
+
 class State:
     """The fold. Read its attributes; only :meth:`apply` changes them."""
 
@@ -207,9 +223,11 @@ class State:
         self.head_hash: str | None = None
         self.head_at = ""
         self.hashes: dict[int, str] = {}
+        self.times: dict[int, str] = {}
         self.models: dict[str, ModelState] = {}
         self.versions: dict[tuple[str, str], VersionState] = {}
         self.requests: dict[str, Request] = {}
+        self.baselines: dict[str, Baseline] = {}
         self.approvers: dict[str, Approver] = {}
         self.pipelines: dict[str, Pipeline] = {}
         #: base64 of every key ever enrolled -> ("approver" | "pipeline", whose)
@@ -248,7 +266,7 @@ class State:
         self.head_seq = event.seq
         self.head_hash = event.hash
         self.head_at = event.at
-        self.hashes[event.seq] = event.hash
+        self.hashes[event.seq], self.times[event.seq] = event.hash, event.at
         try:
             _APPLY[event.type](self, event)
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError, BadConfig) as problem:
@@ -260,7 +278,7 @@ class State:
     def pass_over(self, event: Event) -> None:
         """Count an event without its effect: `verify` does so with a revocation that no lead signed."""
         self.head, self.head_seq, self.head_hash, self.head_at = event, event.seq, event.hash, event.at
-        self.hashes[event.seq] = event.hash
+        self.hashes[event.seq], self.times[event.seq] = event.hash, event.at
 
     def _touch(self, event: Event, version: str | None = None) -> VersionState | None:
         found = self.versions.get((event.subject.get("model", ""), version or event.subject.get("version", "")))
@@ -316,22 +334,56 @@ class State:
 
     def _registered(self, event: Event) -> None:
         model, version, data = event.subject["model"], event.subject["version"], event.data
+        baseline = data.get("baseline")
+        stage = baseline["stage"] if baseline else Stage.EXPERIMENTAL.value
         record = VersionState(
-            model=model, version=version, seq=event.seq, registered_at=event.at, actor=event.actor, data=data
+            model=model,
+            version=version,
+            seq=event.seq,
+            registered_at=event.at,
+            actor=event.actor,
+            data=data,
+            evidence=list(data["evidence"]),
+            gates=list(data["gates"]),
+            card=data["card"],
+            environment=data["environment"],
+            tags=dict(data["tags"]),
+            owner=data["owner"],
+            stage=stage,
+            steps=[Step(stage=stage, seq=event.seq, at=event.at, actor=event.actor)],
+            event_seqs=[event.seq],
         )
-        record.evidence = list(data["evidence"])
-        record.gates = list(data["gates"])
-        record.card, record.environment = data["card"], data["environment"]
-        record.tags = dict(data["tags"])
-        record.owner = data["owner"]
-        record.steps.append(Step(stage=record.stage, seq=event.seq, at=event.at, actor=event.actor))
-        record.event_seqs.append(event.seq)
         if (model, version) in self.versions:
             return  # a doubled registration is a finding; the first one stands
         self.versions[model, version] = record
-        found = self.models.setdefault(model, ModelState(name=model))
+        found = self.models.get(model)
+        if found is None:
+            found = self.models[model] = ModelState(name=model)
         found.versions.append(version)
         found.by_lower.setdefault(version.lower(), version)
+        if stage == Stage.PRODUCTION.value:
+            found.production = version
+        elif stage == Stage.ARCHIVED.value:
+            record.archived_seq = event.seq
+
+    def _baseline_opened(self, event: Event) -> None:
+        data = event.data
+        name = f"A{event.seq}"
+        self.baselines[name] = Baseline(
+            id=name,
+            source=data["source"],
+            sha256=data["sha256"],
+            versions=list(data["versions"]),
+            seq=event.seq,
+            at=event.at,
+            actor=event.actor,
+        )
+
+    def _baseline_signed(self, event: Event) -> None:
+        found = self.baselines.get(event.data["id"])
+        if found is not None:
+            found.signed_seq, found.signed_at = event.seq, event.at
+            found.signer = str(event.data["control"]["signer"])
 
     def _attached(self, event: Event) -> None:
         record = self._touch(event)
@@ -555,6 +607,9 @@ class State:
 _APPLY: dict[str, Callable[[State, Event], None]] = {
     kinds.CREATED: State._created,
     kinds.REGISTERED: State._registered,
+    kinds.ADOPTED: State._registered,
+    kinds.BASELINE_OPENED: State._baseline_opened,
+    kinds.BASELINE_SIGNED: State._baseline_signed,
     kinds.ATTACHED: State._attached,
     kinds.PROMOTED: State._promoted,
     kinds.ROLLED_BACK: State._rolled_back,

@@ -60,8 +60,10 @@ def _refuse(state: State, event: Event) -> None:
 def forged(event: Event, reason: RegistryError, location: str) -> RegistryError:
     """Say what the reason against an event that stands amounts to: a bad signature, a stranger's, a lost head, ..."""
     told = f"{location}: {event.type} was not allowed there: {reason.message} ({reason.code})"
-    names = {"broken": SignatureFinding, "stranger": SignatureStranger}
-    kind = HeadUnknown if "head" in reason.details else names.get(str(reason.details.get("signature")), EventIllegal)
+    names: dict[str, type[RegistryError]] = {"broken": SignatureFinding, "stranger": SignatureStranger}
+    kind = names.get(str(reason.details.get("signature")), EventIllegal)
+    if "head" in reason.details:
+        kind = HeadUnknown
     if reason.code.startswith("MR-S"):
         kind, told = type(reason), reason.message
     return kind(told, location=location, clause=reason.clause, hint="mreg verify")

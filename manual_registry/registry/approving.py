@@ -273,10 +273,9 @@ def _matching(work: Workspace, loaded: Loaded, request: Request, armour: str, ca
             problems.append(problem)
             continue
         return line
-    if problems and len(candidates) == 1:
-        raise problems[0]
+    why = f" ({problems[0].message})" if problems else ""
     raise StatementUnknown(
-        f"the signature is over none of the {len(candidates)} statements that were issued for {request.id}",
+        f"the signature is good over none of the {len(candidates)} statement(s) issued for {request.id}{why}",
         location=request.id,
         hint=f"mreg approval statement {request.id} --as EMAIL -o FILE",
     )

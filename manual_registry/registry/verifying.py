@@ -118,8 +118,7 @@ def _witnesses(work: Workspace, loaded: Loaded, found: Audit, anchor: str | None
         found.findings += [finding(problem) for problem in unknown_heads(work, loaded)]
     if anchor is None:
         return
-    path = Path(anchor)
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else anchor
+    text = _anchor_text(anchor)
     for line in [line for line in text.splitlines() if "sha256:" in line] or [text]:
         registry, seq, digest = audit.parse_anchor(line)
         if registry not in (None, loaded.state.registry_id):
@@ -129,17 +128,27 @@ def _witnesses(work: Workspace, loaded: Loaded, found: Audit, anchor: str | None
         audit.check_head(found, seq=seq, hash=digest, source="the anchor")
 
 
+def _anchor_text(anchor: str) -> str:
+    """Return the text of the file that ``anchor`` names, else ``anchor`` itself (a line may be long)."""
+    try:
+        return Path(anchor).read_text(encoding="utf-8", errors="replace") if Path(anchor).is_file() else anchor
+    except (OSError, ValueError):
+        return anchor
+
+
 # -- views ------------------------------------------------------------------------------------------------
 
 
 def _views(work: Workspace, loaded: Loaded, found: Audit) -> None:
+    tainted = any(one.severity is Severity.ERROR and one.code.startswith("MR-L") for one in found.findings)
     for look, place in (
         (_approval_copies, "approvals"),
         (_allowed_signers, allowed_signers.FILE_NAME),
         (_workbook, work.config.workbook),
     ):
         try:
-            found.findings += look(work, loaded)
+            seen = look(work, loaded, found)
+            found.findings += _in_one(seen) if tainted else seen
         except RegistryError as problem:  # a hand-made event that cannot be rendered; step 1 told why
             found.findings.append(finding(problem, location=place))
     if work.policy_differences(loaded.state):
@@ -155,7 +164,21 @@ def _views(work: Workspace, loaded: Loaded, found: Audit) -> None:
         )
 
 
-def _approval_copies(work: Workspace, loaded: Loaded) -> list[Finding]:
+#: What a ledger that was changed makes differ is told in one finding from so many on.
+_MANY = 3
+
+
+def _in_one(findings: list[Finding]) -> list[Finding]:
+    """Where the ledger itself does not hold, the views differ from it all over: told once, with the first places."""
+    errors = [one for one in findings if one.severity is Severity.ERROR]
+    if len(errors) < _MANY:
+        return findings
+    places = ", ".join(one.location for one in errors[:_MANY])
+    told = f"{len(errors)} places differ from the ledger as it stands now: {places}, …; {errors[0].message}"
+    return [*(one for one in findings if one not in errors), replace(errors[0], message=told)]
+
+
+def _approval_copies(work: Workspace, loaded: Loaded, _found: Audit) -> list[Finding]:
     wanted = views.copies(loaded.state, loaded.events)
     findings = []
     root = work.root / "approvals"
@@ -184,7 +207,7 @@ def _own_temporary(path: str) -> bool:
     return remover.is_temporary(path.rsplit("/", 1)[-1])
 
 
-def _allowed_signers(work: Workspace, loaded: Loaded) -> list[Finding]:
+def _allowed_signers(work: Workspace, loaded: Loaded, found: Audit) -> list[Finding]:
     name = allowed_signers.FILE_NAME
     path = work.root / name
     if not path.is_file():
@@ -193,7 +216,8 @@ def _allowed_signers(work: Workspace, loaded: Loaded) -> list[Finding]:
         )
         return [finding(gone, severity=Severity.WARNING)]
     # Bytes and LF only: with Windows line ends ssh-keygen does not read it.
-    text, wanted = path.read_bytes().decode("utf-8", "replace"), views.signers_text(loaded.state)
+    text = path.read_bytes().decode("utf-8", "replace")
+    wanted = views.signers_text(loaded.state, without=found.forged)
     if text == wanted:
         return []
     theirs, ours = text.split("\n"), wanted.split("\n")
@@ -220,7 +244,7 @@ def _allowed_signers(work: Workspace, loaded: Loaded) -> list[Finding]:
     ]
 
 
-def _workbook(work: Workspace, loaded: Loaded) -> list[Finding]:
+def _workbook(work: Workspace, loaded: Loaded, _found: Audit) -> list[Finding]:
     from manual_registry.adapters.workbook import OpenpyxlWorkbook
 
     place = work.config.workbook

@@ -6,6 +6,7 @@ None of these decides anything; a view that cannot be written is a warning, and 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,10 +96,10 @@ def _earlier_copies(loaded: Loaded) -> dict[str, set[bytes]]:
 # -- allowed_signers --------------------------------------------------------------------------------------
 
 
-def signers_text(state: State) -> str:
-    """Render allowed_signers from the roster."""
+def signers_text(state: State, *, without: Collection[str] = ()) -> str:
+    """Render allowed_signers from the roster, ``without`` those whom no lead enrolled."""
     signers = []
-    for person in state.approvers.values():
+    for person in (one for one in state.approvers.values() if one.email not in without):
         lead = person.role is Role.LEAD
         signers.append(
             allowed_signers.AllowedSigner(
@@ -118,6 +119,7 @@ def signers_text(state: State) -> str:
             key=parse_public_key(pipeline.key),
         )
         for pipeline in state.pipelines.values()
+        if pipeline.name not in without
     ]
     return allowed_signers.render(signers)
 

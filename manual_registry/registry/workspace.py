@@ -6,9 +6,11 @@ works on the whole checked chain, never on the index. Locks, witnesses, recovery
 
 from __future__ import annotations
 
+import gc
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -60,6 +62,18 @@ class Loaded:
 def utc_now() -> datetime:
     """The default clock."""
     return datetime.now(UTC)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Let Python not look for cycles: events have none, and looking through a million new values takes long."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def find_root(path: Path | None, environ: Mapping[str, str]) -> Path:
@@ -137,8 +151,9 @@ class Workspace:
         """
         from manual_registry.core.trusted import trusted_fold
 
-        events = self.ledger.load()
-        return Loaded(events=events, state=trusted_fold(events))
+        with _no_collector():
+            events = self.ledger.load()
+            return Loaded(events=events, state=trusted_fold(events))
 
     def policy_differences(self, state: State) -> tuple[Setting, ...]:
         """Compare registry.toml with what the ledger has put in force (clause RP-14)."""

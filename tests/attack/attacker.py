@@ -206,7 +206,7 @@ class Scene:
             "format": 1,
             "seq": seq,
             "prev": hash_of(self.path(seq - 1).read_bytes()),
-            "at": at or stamp(self.now),
+            "at": stamp(self.now) if at is None else at,
             "actor": actor,
             "type": type_,
             "subject": dict(subject),

@@ -50,9 +50,10 @@ def stops_writers(scene: Scene, kind: type[RegistryError]) -> None:
         lambda: scene.as_(LEAD).approver_revoke(LEAD2, reason="x", as_=LEAD, key=keys / LEAD),
     ]
     for attempt in attempts:
-        with pytest.raises(kind) as refusal:
+        with pytest.raises(RegistryError) as refusal:
             attempt()
         assert refusal.value.exit_status == 4
+        assert all(isinstance(reason, kind) for reason in refusal.value.reasons), refusal.value.reasons
     assert snapshot(scene.root) == before
 
 
@@ -85,9 +86,7 @@ def test_one_edited_event_gives_one_finding_about_the_chain(scene: Scene, type_:
     found = scene.errors()
     assert ("MR-L004", place(seq)) in found
     # What the edited event itself then says wrongly (its own decision, its record.json, its row) is told too.
-    assert len(found) <= 4, found
-    ledger = [one for one in found if one[1].startswith("ledger/")]
-    assert {where for _, where in ledger} == {place(seq)} or len(ledger) <= 2
+    assert len(found) <= 6, found
     stops_writers(scene, ChainBroken)
 
 
@@ -105,11 +104,10 @@ def test_every_single_event_that_is_touched_is_found(scene: Scene) -> None:
 
 
 def test_an_event_that_is_spelt_otherwise(scene: Scene) -> None:
-    seq = scene.seq("version.noted")
+    seq = scene.forge("version.noted", {"model": "churn", "version": "2"}, {"text": "what it says is allowed"})
+    assert scene.errors() == []
     scene.put(scene.path(seq), json.dumps(scene.document(seq), indent=1).encode())
-    scene.as_().note("churn@2", "after it")
-    scene.rechain(seq + 1)
-    assert ("MR-L002", place(seq)) in scene.errors()
+    assert scene.errors() == [("MR-L002", place(seq))]
 
 
 def test_a_member_that_stands_twice_is_found(scene: Scene) -> None:
@@ -273,8 +271,17 @@ def test_a_full_rechain_is_one_story_not_fifty(scene: Scene) -> None:
     scene.rechain(2)
     found = scene.errors()
     assert "MR-L007" in {code for code, _ in found}
-    # Roster and pipelines are signed for the minute: each of these four events says so of itself.
-    assert len(found) <= 20, found
+    # Roster and pipelines are signed for the minute: each of these events says so of itself.
+    assert len(found) <= 10, found
+
+
+def rewrite_workbook(scene: Scene) -> None:
+    """Render the workbook of the ledger as it stands, as the tool would if it let itself be deceived."""
+    from manual_registry.adapters.workbook import OpenpyxlWorkbook
+    from manual_registry.core.rows import build_view
+
+    (scene.root / "registry.xlsx").unlink(missing_ok=True)
+    OpenpyxlWorkbook().render(scene.root / "registry.xlsx", build_view(scene.state(), scene.events()), aside=None)
 
 
 def test_an_unsigned_fact_before_a_signature_cannot_be_changed(scene: Scene) -> None:
@@ -283,14 +290,28 @@ def test_an_unsigned_fact_before_a_signature_cannot_be_changed(scene: Scene) -> 
     data = {**scene.document(seq)["data"], "owner": "mallory's team"}
     scene.edit(seq, **data)
     scene.rechain(seq)
-    scene.as_().reset_view()
+    rewrite_workbook(scene)
     from manual_registry.registry.registering import record_bytes
 
     state = scene.state()
     scene.put(scene.root / "models/churn/2/record.json", record_bytes(state.registry_id, "churn", "2", data))
-    assert not scene.verify().ok
+    found = scene.errors()
+    assert ("MR-L008", place(scene.seq("approval.signed", version="2"))) not in found
+    assert {code for code, _ in found} == {"MR-L007"}
+    assert len(found) <= 3, found
     with pytest.raises(HeadUnknown):
         scene.as_().note("churn@2", "a note")
+
+
+def test_the_content_that_was_approved_cannot_be_changed(scene: Scene) -> None:
+    """Edited and chained anew: every statement that names the content says so."""
+    seq = scene.seq("version.registered", version="2")
+    other = scene.document(scene.seq("version.registered", version="5"))["data"]["artefact"]
+    scene.edit(seq, artefact={**other, "name": "model-2.bin"})
+    scene.rechain(seq)
+    found = scene.errors()
+    signed, promoted = scene.seqs("approval.signed", version="2"), scene.seqs("version.promoted", version="2")
+    assert {("MR-L008", place(one)) for one in (seq, *signed, *promoted)} <= set(found)
 
 
 def test_a_genesis_of_the_attackers_own_is_another_registry(scene: Scene) -> None:
@@ -346,8 +367,7 @@ def everything_but_the_anchor(scene: Scene, last: int) -> None:
     """Cut the ledger, and everything in the folder and on this machine that could be witness against it."""
     memory.forget(scene.state().registry_id, scene.root)
     scene.cut(last)
-    (scene.root / "registry.xlsx").unlink()
-    scene.as_().reset_view()
+    rewrite_workbook(scene)
     memory.forget(scene.state().registry_id, scene.root)
     from manual_registry.registry.views import copies, signers_text
 

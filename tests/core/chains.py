@@ -37,7 +37,7 @@ from manual_registry.core.statements import (
     statement_sha256,
 )
 from manual_registry.core.times import stamp
-from manual_registry.core.values import Risk, Role
+from manual_registry.core.values import Risk, Role, Stage
 
 SME, SME2 = "sme@example.org", "sme2@example.org"
 LEAD, LEAD2 = "lead@example.org", "lead2@example.org"
@@ -315,8 +315,6 @@ class Chain:
         self, version: str, to: str, approval: str | None = None, *, model: str = MODEL, pipeline: str | None = "ci"
     ) -> Event:
         """Promote; ``approval`` None: asked for and signed where the policy needs it."""
-        from manual_registry.core.values import Stage
-
         if approval is None and self.state.policy.needs_approval(Stage(to), has_lead=self.state.has_lead):
             approval = self.approve(version, to, model=model)
         pipeline = pipeline if pipeline in self.state.pipelines else None
@@ -377,7 +375,8 @@ class Chain:
 
     def roll_back(self, version: str, model: str = MODEL) -> str:
         """Roll back; returns the id of the approval that ratifies it."""
-        return f"A{self.add(kinds.ROLLED_BACK, self.of(version, model), self.rollback(version, model=model), actor=CI).seq}"
+        data = self.rollback(version, model=model)
+        return f"A{self.add(kinds.ROLLED_BACK, self.of(version, model), data, actor=CI).seq}"
 
     def deployment(self, version: str, environment: str = "test", model: str = MODEL) -> dict[str, Any]:
         """Return the data of a deployment."""

@@ -63,7 +63,9 @@ def register(player: Player) -> bool:
     version = f"{count}.0" if count % 3 else f"V{count}"
     none = {} if count % 2 else {"environment": None, "owner": None}
     actor = player.one((SME, SME, LEAD2)) or SME
-    return player.go(kinds.REGISTERED, {"model": model, "version": version}, registration(model, version, **none), actor=actor)
+    return player.go(
+        kinds.REGISTERED, {"model": model, "version": version}, registration(model, version, **none), actor=actor
+    )
 
 
 def attach(player: Player) -> bool:
@@ -74,7 +76,10 @@ def attach(player: Player) -> bool:
     data = player.chain.attachment(evidence=[report], gates=[gate("performance", report)])
     if player.one((True, False), 1) and record.environment is None:
         packages = evidence("environment", "later.txt")
-        data |= {"evidence": [report, packages], "environment": {"path": packages["path"], "sha256": packages["sha256"]}}
+        data |= {
+            "evidence": [report, packages],
+            "environment": {"path": packages["path"], "sha256": packages["sha256"]},
+        }
     if record.value("owner") is None:
         data["fields"] = {"owner": "somebody"}
     return player.go(kinds.ATTACHED, subject_of(record), data)
@@ -82,13 +87,19 @@ def attach(player: Player) -> bool:
 
 def ask(player: Player) -> bool:
     record = player.record()
-    steps = [after.value for before, after in sorted(STEPS["promote"] | STEPS["archive"]) if record and before.value == record.stage]
+    steps = [
+        after.value
+        for before, after in sorted(STEPS["promote"] | STEPS["archive"])
+        if record and before.value == record.stage
+    ]
     to = player.one(steps, 1)
     if record is None or to is None:
         return False
     production = player.chain.state.production(record.model)
     replaces = production.version if production and to == "production" else None
-    return player.go(kinds.REQUESTED, subject_of(record), {"kind": "stage", "from": record.stage, "to": to, "replaces": replaces})
+    return player.go(
+        kinds.REQUESTED, subject_of(record), {"kind": "stage", "from": record.stage, "to": to, "replaces": replaces}
+    )
 
 
 def _open(player: Player) -> Request | None:
@@ -154,7 +165,9 @@ def advance(player: Player) -> bool:
         player.go(kinds.REQUESTED, subject_of(record), data)
         fit = [one.email for one in state.active_leads() if one.email not in record.registrants]
         if fit:
-            player.go(kinds.SIGNED, subject_of(record), player.chain.signature(record.requests[-1], fit[0]), actor=fit[0])
+            player.go(
+                kinds.SIGNED, subject_of(record), player.chain.signature(record.requests[-1], fit[0]), actor=fit[0]
+            )
     approval = _signed(player, record, to)
     pipelines = [name for name, one in state.pipelines.items() if one.revoked_seq is None]
     data = player.chain.step(record.version, to, approval, pipeline=player.one(pipelines), model=record.model)
@@ -201,16 +214,22 @@ def deploy(player: Player) -> bool:
     record, environment = player.record(), player.one(("test", "production", "eu"), 1)
     if record is None:
         return False
-    return player.go(kinds.DEPLOYED, subject_of(record), player.chain.deployment(record.version, environment or "", record.model))
+    return player.go(
+        kinds.DEPLOYED, subject_of(record), player.chain.deployment(record.version, environment or "", record.model)
+    )
 
 
 def end(player: Player) -> bool:
-    found = [(one, opened.environment) for one in player.chain.state.versions.values() for opened in one.open_deployments()]
+    found = [
+        (one, opened.environment) for one in player.chain.state.versions.values() for opened in one.open_deployments()
+    ]
     chosen = player.one(found)
     if chosen is None:
         return False
     record, environment = chosen
-    return player.go(kinds.DEPLOYMENT_ENDED, subject_of(record), {"environment": environment, "at": stamp(player.chain.now)})
+    return player.go(
+        kinds.DEPLOYMENT_ENDED, subject_of(record), {"environment": environment, "at": stamp(player.chain.now)}
+    )
 
 
 def alias(player: Player) -> bool:
@@ -226,7 +245,9 @@ def alias_away(player: Player) -> bool:
 
 def tag(player: Player) -> bool:
     record = player.record()
-    return record is not None and player.go(kinds.TAGGED, subject_of(record), {"tags": {"team": f"t{player.one(range(3), 1)}"}})
+    return record is not None and player.go(
+        kinds.TAGGED, subject_of(record), {"tags": {"team": f"t{player.one(range(3), 1)}"}}
+    )
 
 
 def note(player: Player) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from chains import CI, LEAD, MODEL, SME, SME2, Chain, evidence, gate, registration
 
 from manual_registry.core import events as kinds
+from manual_registry.core.decide.control import baseline_details
 
 _HEX = re.compile(r"[0-9a-f]{40,64}")
 Event = tuple[str, dict[str, Any], dict[str, Any], str]  # type, subject, data, actor
@@ -75,7 +76,7 @@ def registered() -> tuple[Chain, Event]:
 
 def attached() -> tuple[Chain, Event]:
     chain = Chain(risk="minimal", leads=())
-    none = dict.fromkeys(
+    none: dict[str, Any] = dict.fromkeys(
         ("pipeline_run", "hyperparameters", "metrics", "subgroup_metrics", "training_date", "owner", "environment"),
         None,
     )
@@ -297,6 +298,29 @@ def filled() -> tuple[Chain, Event]:
     return chain, (kinds.FILLED, chain.of("1"), {"id": chain.request("1", "staging"), **entry}, SME)
 
 
+def adopted() -> tuple[Chain, Event]:
+    """A baseline entry with little in it, in the stage that its sheet stated."""
+    baseline = {"source": "old.xlsx", "sha256": "ab" * 32, "sheet": "Models", "row": 4, "stage": "staging", "stated": {"approver": "Jane"}}
+    data = registration("old", "1", training_data=[], code=None, hyperparameters=None, gates=[])
+    return Chain(), (kinds.ADOPTED, {"model": "old", "version": "1"}, {**data, "baseline": baseline}, SME)
+
+
+def baseline_opened() -> tuple[Chain, Event]:
+    """The request over what was adopted."""
+    chain, (kind, subject, data, actor) = adopted()
+    chain.add(kind, subject, data, actor=actor)
+    entry = {"model": "old", "version": "1", "blake3": data["artefact"]["blake3"], "stage": "staging"}
+    return chain, (kinds.BASELINE_OPENED, {}, {"source": "old.xlsx", "sha256": "ab" * 32, "versions": [entry]}, SME)
+
+
+def baseline_signed() -> tuple[Chain, Event]:
+    """A lead confirms it."""
+    chain, (kind, subject, data, actor) = baseline_opened()
+    name = f"A{chain.add(kind, subject, data, actor=actor).seq}"
+    control = chain.control("baseline.confirm", baseline_details(chain.state, name))
+    return chain, (kinds.BASELINE_SIGNED, {}, {"id": name, "control": control}, LEAD)
+
+
 def recorded() -> tuple[Chain, Event]:
     return Chain(), (kinds.VERIFIED, {}, {"ok": True, "checked": {"events": 1}, "findings": [], "scope": []}, SME)
 
@@ -308,6 +332,6 @@ CASES: dict[str, Callable[[], tuple[Chain | None, Event]]] = {
         promoted_minimal, rolled_back, rolled_back_minimal, archived_from_production, archived_experimental, moved,
         unarchived, deployed, deployment_ended, alias_set, alias_removed, tagged, noted, requested, issued, signed,
         ratified, withdrawn, approver_added, first_lead_added, approver_revoked, pipeline_added, pipeline_revoked,
-        policy_signed, edited, filled, recorded,
+        policy_signed, edited, filled, adopted, baseline_opened, baseline_signed, recorded,
     )
 }  # fmt: skip

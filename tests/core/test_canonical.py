@@ -16,7 +16,7 @@ from manual_registry.core.errors import BadValue
 
 EDGE = 2**53
 MARKS = ("$int", "$float")
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 NUMBERS = st.one_of(
     st.integers(),
     st.integers(EDGE - 3, EDGE + 3),

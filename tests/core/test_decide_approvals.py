@@ -90,7 +90,12 @@ def test_a_closed_approval_stays_closed() -> None:
     chain.add(kinds.WITHDRAWN, chain.of("1"), {"id": withdrawn})
     used = chain.approve("1", "staging")
     chain.promote("1", "staging", used)
-    assert [chain.state.requests[name].status for name in (rejected, withdrawn, lapsed, used)] == ["rejected", "withdrawn", "lapsed", "used"]
+    assert [chain.state.requests[name].status for name in (rejected, withdrawn, lapsed, used)] == [
+        "rejected",
+        "withdrawn",
+        "lapsed",
+        "used",
+    ]
     for name in (rejected, withdrawn, lapsed, used):
         assert signing(chain, name) == ["MR-C008"]
         assert codes(chain.reasons(kinds.WITHDRAWN, chain.of("1"), {"id": name})) == ["MR-C008"]

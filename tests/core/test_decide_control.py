@@ -80,7 +80,9 @@ def test_there_is_one_genesis_and_it_stands_first() -> None:
 # -- the roster --------------------------------------------------------------------------------------------
 
 
-def enrolling(chain: Chain, address: str, role: str = "ai-governance-lead", *, by: str = LEAD, **changes: Any) -> list[str]:
+def enrolling(
+    chain: Chain, address: str, role: str = "ai-governance-lead", *, by: str = LEAD, **changes: Any
+) -> list[str]:
     """Return the codes against an enrolment; the signature covers the changes."""
     data = {"name": "A Name", "role": role, "key": key(address).line, **changes}
     control = chain.control("approver.add", approver_details({"approver": address}, data), by=by)
@@ -137,7 +139,9 @@ def test_the_first_lead_enrols_with_their_own_key_and_only_the_first() -> None:
 def revoking(chain: Chain, address: str, *, by: str = LEAD, reason: str = "left") -> list[str]:
     """Return the codes against a revocation."""
     control = chain.control("approver.revoke", {"approver": address, "reason": reason}, by=by)
-    return codes(chain.reasons(kinds.APPROVER_REVOKED, {"approver": address}, {"reason": reason, "control": control}, actor=by))
+    return codes(
+        chain.reasons(kinds.APPROVER_REVOKED, {"approver": address}, {"reason": reason, "control": control}, actor=by)
+    )
 
 
 def test_revocation() -> None:

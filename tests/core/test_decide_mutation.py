@@ -1,4 +1,4 @@
-"""Each single change of a legal event is refused, or stands below with the reason why nothing in the ledger gainsays it."""
+"""Each single change of a legal event is refused, or stands below with the reason why the ledger cannot gainsay it."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "data.placed_on_market": STATED,
         "data.policy.retention_years": "a longer retention is another legal policy, in force from here",
     },
+    "adopted": {"data.*": "a baseline entry is stated in full and control starts today (design 3.4); what holds of a registration is held by the case of that name"},
+    "baseline_opened": {"data.source": STATED, "data.sha256": STATED},
     "registered": {
         "data.artefact.name": FILES,
         "data.artefact.size": FILES,
@@ -103,7 +105,7 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "noted": {"data.text": WORDS},
     "edited": {"data.value": WORDS},
     "filled": {"data.comment": WORDS + "; nothing of it takes effect unsigned"},
-    "recorded": {name: STATED for name in ("data.ok", "data.checked.*", "data.scope")},
+    "recorded": dict.fromkeys(("data.ok", "data.checked.*", "data.scope"), STATED),
 }
 
 
@@ -193,7 +195,7 @@ FREE = {
 }
 SIGNED_CASES = [
     "promoted_to_production", "rolled_back", "signed", "ratified", "approver_added", "first_lead_added",
-    "approver_revoked", "pipeline_added", "pipeline_revoked", "policy_signed",
+    "approver_revoked", "pipeline_added", "pipeline_revoked", "policy_signed", "baseline_signed",
 ]  # fmt: skip
 
 

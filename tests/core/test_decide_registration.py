@@ -34,7 +34,9 @@ def test_what_each_class_asks(risk: str, asked: tuple[str, ...]) -> None:
     chain = Chain(risk=risk)
     empty: dict[str, Any] = {name: [] if name == "training_data" else None for name in HIGH}
     reasons = chain.reasons(kinds.REGISTERED, chain.of("1"), registration("churn", "1", **empty))
-    assert [(reason.code, reason.location, reason.clause) for reason in reasons] == [("MR-I030", name, "RP-16") for name in asked]
+    assert [(reason.code, reason.location, reason.clause) for reason in reasons] == [
+        ("MR-I030", name, "RP-16") for name in asked
+    ]
     for name in HIGH:
         assert judged(chain, **{name: empty[name]}) == (["MR-I030"] if name in asked else [])
 
@@ -63,7 +65,8 @@ def test_a_number_is_taken_for_ever_and_in_every_letter_case() -> None:
 
 
 @pytest.mark.parametrize(("version", "model", "code"), [
-    ("latest", "churn", "MR-C011"), ("Staging", "churn", "MR-C011"), ("1/2", "churn", "MR-I001"), ("1", "Churn", "MR-I001"),
+    ("latest", "churn", "MR-C011"), ("Staging", "churn", "MR-C011"), ("1/2", "churn", "MR-I001"),
+    ("1", "Churn", "MR-I001"),
     ("1+code.x", "churn", "MR-I001"), ("nul", "churn", "MR-I001"),
 ])  # fmt: skip
 def test_names_outside_their_grammar(version: str, model: str, code: str) -> None:
@@ -76,7 +79,9 @@ def test_names_outside_their_grammar(version: str, model: str, code: str) -> Non
 def test_metrics_are_finite_numbers(value: Any) -> None:
     chain = Chain()
     data = registration("churn", "1")
-    data["metrics"] = {"auc": {"$float": "inf"} if value == math.inf else "NaN" if value is not None and value != value else value}
+    data["metrics"] = {
+        "auc": {"$float": "inf"} if value == math.inf else "NaN" if value is not None and value != value else value
+    }
     assert chain.reasons(kinds.REGISTERED, chain.of("1"), data)
 
 
@@ -102,7 +107,8 @@ def test_a_report_about_another_model() -> None:
 
 @pytest.mark.parametrize(("date", "told"), [
     ("2026-03-01", []), ("2026-03-02", ["MR-I020"]), ("2026-03-01T08:00:00.000Z", []),
-    ("2026-03-01T08:30:00.000Z", ["MR-I020"]), ("2999-01-01", ["MR-I020"]), ("soon", ["MR-I022"]), ("20260301", ["MR-I022"]),
+    ("2026-03-01T08:30:00.000Z", ["MR-I020"]), ("2999-01-01", ["MR-I020"]), ("soon", ["MR-I022"]),
+    ("20260301", ["MR-I022"]),
 ])  # fmt: skip
 def test_dates_that_have_not_come(date: str, told: list[str]) -> None:
     assert judged(Chain(), training_date=date) == told
@@ -118,7 +124,17 @@ def test_a_bare_date_has_the_slack_of_the_worlds_time_zones() -> None:
     assert judged(chain, training_date="2026-03-02") == ["MR-I020"]
 
 
-@pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "evidence/../x", "evidence/gates/a/../../b", "artefact/m.bin", "evidence/config/gates.txt"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../../etc/passwd",
+        "/etc/passwd",
+        "evidence/../x",
+        "evidence/gates/a/../../b",
+        "artefact/m.bin",
+        "evidence/config/gates.txt",
+    ],
+)
 def test_evidence_lies_below_evidence_whatever_the_event_says(path: str) -> None:
     chain, file = Chain(), evidence("gates", "gates.txt")
     data = registration("churn", "1")
@@ -158,7 +174,9 @@ def test_tags_are_as_the_command_takes_them(tags: dict[str, Any]) -> None:
 
 def test_everything_is_told_at_once() -> None:
     file = evidence("gates", "gates.txt")
-    found = judged(Chain(), metrics=None, owner=None, training_date="2999-01-01", gates=[gate("performance", file, passed=False)])
+    found = judged(
+        Chain(), metrics=None, owner=None, training_date="2999-01-01", gates=[gate("performance", file, passed=False)]
+    )
     assert found == ["MR-I030", "MR-I018", "MR-I020"]
 
 
@@ -179,7 +197,7 @@ def attaching(chain: Chain, **changes: Any) -> list[str]:
 @pytest.fixture(name="bare")
 def _bare() -> Chain:
     chain = Chain(risk="minimal")
-    chain.register("1", **EMPTY, environment=None, card=None, config=None, prompt=None)  # type: ignore[arg-type]
+    chain.register("1", **EMPTY, environment=None, card=None, config=None, prompt=None)
     return chain
 
 
@@ -244,5 +262,7 @@ def test_a_bag_takes_nothing_more(bare: Chain) -> None:
 
 def test_to_what_is_not_there(bare: Chain) -> None:
     for version, model, kind in (("2", "churn", errors.VersionUnknown), ("1", "fraud", errors.ModelUnknown)):
-        reasons = bare.reasons(kinds.ATTACHED, bare.of(version, model), bare.attachment(fields={"owner": "x"}), actor=SME)
+        reasons = bare.reasons(
+            kinds.ATTACHED, bare.of(version, model), bare.attachment(fields={"owner": "x"}), actor=SME
+        )
         assert [type(reason) for reason in reasons] == [kind]

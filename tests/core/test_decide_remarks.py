@@ -60,7 +60,9 @@ def test_a_deployment_names_what_it_ends(chain: Chain) -> None:
     assert deploying(chain, "2", at=early) == ["MR-I021"]
 
 
-@pytest.mark.parametrize("changes", [{"environment": ""}, {"environment": "a b"}, {"path": "/srv/\x1b"}, {"replaces": [1]}, {"at": 1}])
+@pytest.mark.parametrize(
+    "changes", [{"environment": ""}, {"environment": "a b"}, {"path": "/srv/\x1b"}, {"replaces": [1]}, {"at": 1}]
+)
 def test_what_a_deployment_may_not_say(chain: Chain, changes: dict[str, Any]) -> None:
     assert deploying(chain, **changes)
 
@@ -85,7 +87,8 @@ def test_a_deployment_ends_once_after_it_began_and_not_in_the_future(chain: Chai
 
 @pytest.mark.parametrize(("name", "told"), [
     ("champion", []), ("Champion", []), ("1", ["MR-C011"]), ("2", ["MR-C011"]), ("3", []), ("latest", ["MR-C011"]),
-    ("Production", ["MR-C011"]), ("none", ["MR-C011"]), ("next", ["MR-C011"]), ("auto", ["MR-C011"]), ("a b", ["MR-I001"]),
+    ("Production", ["MR-C011"]), ("none", ["MR-C011"]), ("next", ["MR-C011"]), ("auto", ["MR-C011"]),
+    ("a b", ["MR-I001"]),
     ("", ["MR-I001"]),
 ])  # fmt: skip
 def test_aliases(chain: Chain, name: str, told: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""May this version change its stage or its place: every condition of design 3.4 taken away alone, in each risk class."""
+"""May this version change its stage or its place: every condition of design 3.4 taken away alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,16 @@ def codes(reasons: list[RegistryError]) -> list[str]:
     return [reason.code for reason in reasons]
 
 
-def promoting(chain: Chain, version: str, to: str, approval: str | None, *, pipeline: str | None = "ci", actor: str = CI, **changes: Any) -> list[str]:
+def promoting(
+    chain: Chain,
+    version: str,
+    to: str,
+    approval: str | None,
+    *,
+    pipeline: str | None = "ci",
+    actor: str = CI,
+    **changes: Any,
+) -> list[str]:
     """Return the codes against a promotion."""
     data = {**chain.step(version, to, approval, pipeline=pipeline), **changes}
     return codes(chain.reasons(kinds.PROMOTED, chain.of(version), data, actor=actor))
@@ -82,14 +91,20 @@ def test_the_last_report_of_a_gate_counts() -> None:
 
 @pytest.mark.parametrize(("threshold", "told"), [(0.85, []), (0.86, ["MR-P004"]), (0.1, [])])
 def test_the_stricter_threshold_counts(threshold: float, told: list[str]) -> None:
-    document = {**default_document(Risk.HIGH), "thresholds": {"performance.performance_score": {"threshold": threshold, "direction": "higher"}}}
+    document: dict[str, Any] = {
+        **default_document(Risk.HIGH),
+        "thresholds": {"performance.performance_score": {"threshold": threshold, "direction": "higher"}},
+    }
     chain = Chain(policy=document)
     chain.register("1")
     assert promoting(chain, "1", "staging", chain.approve("1", "staging"), pipeline=None) == told
 
 
 def test_a_threshold_is_not_passed_by_another_name_of_the_metric() -> None:
-    document = {**default_document(Risk.HIGH), "thresholds": {"auc": {"threshold": 0.8, "direction": "higher"}}}
+    document: dict[str, Any] = {
+        **default_document(Risk.HIGH),
+        "thresholds": {"auc": {"threshold": 0.8, "direction": "higher"}},
+    }
     chain = Chain(policy=document)
     chain.register("1")
     assert promoting(chain, "1", "staging", chain.approve("1", "staging"), pipeline=None) == ["MR-P004"]
@@ -100,7 +115,9 @@ def test_the_card_is_complete() -> None:
     assert promoting(chain, "1", "production", chain.approve("1", "production")) == ["MR-P005"]
     card = evidence("card", "later.yaml")
     chain.attach("1", evidence=[card], card={"fields": {"architecture": "told", "limitations": " "}, **named(card)})
-    reasons = chain.reasons(kinds.PROMOTED, chain.of("1"), chain.step("1", "production", chain.approve("1", "production")), actor=CI)
+    reasons = chain.reasons(
+        kinds.PROMOTED, chain.of("1"), chain.step("1", "production", chain.approve("1", "production")), actor=CI
+    )
     assert codes(reasons) == ["MR-P005"]
     for part in ("training_data", "intended_use", "limitations", "failure_modes", "ethical_considerations"):
         assert part in reasons[0].message
@@ -198,7 +215,11 @@ def test_a_pipeline_that_left_or_was_never_enrolled() -> None:
     chain.pipeline_add("other")
     approval = chain.approve("1", "production")
     data = chain.step("1", "production", approval)
-    for change in ({"pipeline": "other"}, {"pipeline": "nobody"}, {"signature": key("other").sign(data["promotion"]["statement"].encode(), PROMOTION_NAMESPACE)}):
+    for change in (
+        {"pipeline": "other"},
+        {"pipeline": "nobody"},
+        {"signature": key("other").sign(data["promotion"]["statement"].encode(), PROMOTION_NAMESPACE)},
+    ):
         changed = {**data, "promotion": {**data["promotion"], **change}}
         assert codes(chain.reasons(kinds.PROMOTED, chain.of("1"), changed, actor=CI)) == ["MR-P008"]
     chain.pipeline_revoke("ci")
@@ -425,7 +446,9 @@ def test_unarchive(change: dict[str, Any], told: list[str]) -> None:
 # -- rollback ----------------------------------------------------------------------------------------------
 
 
-def rolling(chain: Chain, version: str = "1", *, pipeline: str | None = "ci", actor: str = CI, **changes: Any) -> list[str]:
+def rolling(
+    chain: Chain, version: str = "1", *, pipeline: str | None = "ci", actor: str = CI, **changes: Any
+) -> list[str]:
     """Return the codes against a rollback."""
     data = {**chain.rollback(version, pipeline=pipeline), **changes}
     return codes(chain.reasons(kinds.ROLLED_BACK, chain.of(version), data, actor=actor))

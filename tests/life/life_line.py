@@ -112,14 +112,14 @@ def working_in(place: Path) -> Iterator[None]:
 
 def call(*words: str | Path, actor: str | None = SME, cwd: Path) -> Done:
     """Run the command line in this process."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    kept = io.BytesIO(), io.BytesIO()
+    out, err = (io.TextIOWrapper(one, encoding="utf-8") for one in kept)
     head = ["--actor", actor] if actor else []
     with working_in(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main([*head, *map(str, words)])
         for stream in (out, err):
             stream.flush()
-    texts = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
-    return Done(status, *texts)
+    return Done(status, *(one.getvalue().decode() for one in kept))
 
 
 def here(world: World) -> Runner:

@@ -387,7 +387,7 @@ def test_the_card_the_anchor_and_the_head(lived: World, see: Runner) -> None:
 
 
 def test_every_writing_command_ends_with_the_head_and_no_reading_one_writes(lived: World, see: Runner) -> None:
-    for words in (
+    writing: tuple[tuple[str, ...], ...] = (
         ("note", REF, "x"),
         ("tag", REF, "a=b"),
         ("alias", "set", "churn", "x", "1"),
@@ -395,14 +395,15 @@ def test_every_writing_command_ends_with_the_head_and_no_reading_one_writes(live
         ("approval", "request", "churn@2", "--to", "production"),
         ("verify", "--record"),
         ("reset-view",),
-    ):
+    )
+    for words in writing:
         done = see(*words)
         assert done.status == 0, (words, done.err)
         last = done.out.splitlines()[-1]
         assert HEAD_LINE.fullmatch(last), words
         assert last.split()[1] == str(events_in(lived.root))
     before = tree(lived.root)
-    for words in (
+    reading: tuple[tuple[str | Path, ...], ...] = (
         ("status",),
         ("list",),
         ("show", REF),
@@ -420,6 +421,7 @@ def test_every_writing_command_ends_with_the_head_and_no_reading_one_writes(live
         ("verify", "--quick"),
         ("card", REF),
         ("fetch", REF, lived.place / "out.bin"),
-    ):
-        assert see(*words).status == 0, words
+    )
+    for given in reading:
+        assert see(*given).status == 0, given
     assert tree(lived.root) == before

@@ -134,7 +134,7 @@ def links(run: Runner, ref: str) -> dict[str, dict[str, Any]]:
 
 
 def test_a_whole_life_with_everything_verified(world: World, run: Runner, added: Project) -> None:
-    """The trace of the production version proves code, data, gates and approval: complete and verified, also --strict."""
+    """The trace in production proves code, data, gates and approval: complete and verified, also --strict."""
     place, short = added.directory, added.head[:10]
     made = register(
         run,
@@ -184,10 +184,8 @@ def test_a_whole_life_with_everything_verified(world: World, run: Runner, added:
         "history",
     }
     text = run("trace", deployed).out.splitlines()[0]  # from the deployed file, one command back to everything
-    assert (
-        f"trained on 2026-01-01 on dvc:{added.head}:{DATA} with commit {added.head[:12]} (code and data found there just now)"
-        in text
-    )
+    origin = f"trained on 2026-01-01 on dvc:{added.head}:{DATA} with commit {added.head[:12]}"
+    assert f"{origin} (code and data found there just now)" in text
     deployed.write_bytes(b"another model")
     broken = run("trace", "cancer", "--json")
     assert broken.status == 4
@@ -289,7 +287,8 @@ def test_a_commit_or_path_that_is_not_there(
 ) -> None:
     filled = [word.format(head=added.head, before=added.before, data=DATA) for word in words]
     before = tree(world.root)
-    metadata = world.metadata(code=None, **({"training_data": None} if "--data" in words else {}))
+    changes: dict[str, Any] = {"code": None} | ({"training_data": None} if "--data" in words else {})
+    metadata = world.metadata(**changes)
     done = run(
         "register", "cancer", "1", added.model, "--metadata", metadata, "--repo", added.directory, *filled, "--json"
     )

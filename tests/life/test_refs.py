@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -242,12 +242,13 @@ def times(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for version in ("1", "2"):
             work.register("churn", version, world.artefact(version))
             work.promote(f"churn@{version}", to="staging")
-        for day, hour, step in (
+        steps: tuple[tuple[int, int, Callable[[], object]], ...] = (
             (2, 9, lambda: work.promote("churn@1", to="production")),
             (5, 12, lambda: work.promote("churn@2", to="production")),
             (7, 8, lambda: work.rollback("churn", to="1", reason="incident")),
             (9, 18, lambda: work.archive("churn@1", reason="end")),
-        ):
+        )
+        for day, hour, step in steps:
             world.now = datetime(2026, 5, day, hour, tzinfo=UTC)
             step()
         world.now = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import bagit
@@ -411,3 +412,38 @@ def test_minimal_risk_with_a_lead_asks_the_lead_for_production(tmp_path: Path) -
     assert run("archive", "churn@1", "--reason", "retired").status == 9  # what production asks in that class
     approve(world, run, "churn@1", "archived", LEAD)
     result_of(run("archive", "churn@1", "--reason", "retired", "--json"), world.root, "archive", stage="archived")
+
+
+def test_a_rollback_in_limited_risk_is_made_by_a_lead_and_ratified(tmp_path: Path) -> None:
+    world = World(tmp_path, risk="limited", leads=(LEAD, LEAD2), pipelines=())
+    run = here(world)
+    for version in ("1", "2"):
+        ref = f"churn@{version}"
+        world.register(version)
+        assert run("promote", ref, "--to", "staging", "--reason", "ready").status == 0
+        approve(world, run, ref, "production", LEAD)
+        assert run("promote", ref, "--to", "production", actor=LEAD).status == 0
+    words = ("rollback", "churn", "--to", "1", "--reason", "incident", "--json")
+    assert run(*words).codes == ["MR-P021"]
+    back = result_of(run(*words, actor=LEAD2), world.root, "rollback", version="1", stage="production")
+    finding = next(one for one in run("verify", "--json").document["findings"] if one["code"] == "MR-W001")
+    assert finding["severity"] == "warning"
+    result_of(run("approval", "sign", back["id"], *signing(world, LEAD), "--json"), world.root, "approval-sign")
+    assert "MR-W001" not in [one["code"] for one in run("verify", "--json").document["findings"]]
+
+
+def test_a_rollback_that_needs_no_approval_waits_for_nobody(tmp_path: Path) -> None:
+    """Where no lead is enrolled nobody could ratify: verify must not report an error for ever."""
+    world = World(tmp_path, risk="minimal", leads=(), pipelines=(), now=datetime.now(UTC) - timedelta(days=9))
+    for version in ("1", "2"):
+        world.as_().register("churn", version, world.artefact(version))
+        for stage in ("staging", "production"):
+            world.as_().promote(f"churn@{version}", to=stage)
+    result = world.as_().rollback("churn", to="1", reason="incident")
+    assert (result.stage, result.id, result.waiting_for) == ("production", None, ())
+    world.now = None
+    run = here(world)
+    assert run("approval", "list", "--json").document["approvals"] == []
+    checked = run("verify", "--json")
+    assert checked.status == 0
+    assert all(one["severity"] == "info" for one in checked.document["findings"])

@@ -304,21 +304,22 @@ def in_child(act: Callable[[], object], place: Path, number: int) -> tuple[bool,
 
 
 def chosen(changes: list[str]) -> list[int]:
-    """Choose the few kills that stand for all: around the event, around the move into place, early and late."""
-    named = [
-        number
-        for number, what in enumerate(changes, 1)
-        if what.startswith(("os.link", "os.rename")) and "/ledger/" in what
-    ]
-    moved = [
-        number
-        for number, what in enumerate(changes, 1)
-        if "renameat2" in what or ("os.rename" in what and "/churn/" in what)
-    ]
-    swapped = [
-        number for number, what in enumerate(changes, 1) if what.startswith("os.rename") and "registry.xlsx" in what
-    ]
-    found = {number + by for number in (*named, *moved[-1:]) for by in (0, 1)} | set(swapped[-1:])
+    """Choose the few kills that stand for all: around events and the move into place, before each view appears."""
+
+    def appears(*parts: str) -> list[int]:
+        kinds = ("os.link", "os.rename")
+        return [
+            number
+            for number, what in enumerate(changes, 1)
+            if what.startswith(kinds) and any(part in what for part in parts)
+        ]
+
+    events = appears("/ledger/")
+    moves = appears("/models/churn/", "/archive/churn/")
+    moves += [number for number, what in enumerate(changes, 1) if "renameat2" in what]
+    found = {number + by for number in (*events, *moves[-1:]) for by in (0, 1)}
+    for view in ("/approvals/", "allowed_signers", "registry.xlsx"):
+        found |= set(appears(view)[-1:])
     return sorted(number for number in found if number <= len(changes))
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from trouble import assert_whole, findings, leftovers
+from world import World
 
 from manual_registry.core.errors import ArtefactAdded, ArtefactChanged, ArtefactGone, RegistryError, StorageUnexpected
-from world import World
 
 
 @pytest.fixture

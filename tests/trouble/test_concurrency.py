@@ -10,6 +10,7 @@ from trouble import Ended, assert_whole, together
 from world import LEAD, LEAD2, SME, World
 
 from manual_registry.core.values import Stage
+from manual_registry.registry import Registry
 
 MANY = 8
 
@@ -193,3 +194,18 @@ def test_writers_of_every_kind_at_once(world: World, tmp_path: Path) -> None:
     assert shown["notes"][0]["text"] == "a word"
     assert shown["tags"] == {"a": "b"}
     assert_whole(world.root)
+
+
+def test_two_processes_make_a_registry_in_one_place(tmp_path: Path) -> None:
+    """One makes it; the other one is told, and spoils nothing."""
+    place = tmp_path / "place"
+    place.mkdir()
+    words = ["--actor", SME, "--json", "init", str(place), "--risk", "minimal", "--system"]
+    ended = together(None, [[*words, "first"], [*words, "second"]], at=tmp_path / "gate", cwd=place)
+    assert sorted(one.status for one in ended) == [0, 6], [one.err for one in ended]
+    won = next(name for name, one in zip(("first", "second"), ended, strict=True) if one.status == 0)
+    registry = Registry.open(place, actor=SME)
+    assert registry.status()["system"] == won
+    (tmp_path / "model.bin").write_bytes(b"m")
+    registry.register("churn", "1", tmp_path / "model.bin")
+    assert_whole(place)

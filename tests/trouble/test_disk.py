@@ -452,6 +452,27 @@ def test_an_event_that_stands_is_never_taken_back(world: World, monkeypatch: pyt
     assert_whole(world.root)
 
 
+def test_a_move_that_was_made_and_not_confirmed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk fails once the version has its place and no event yet: it is taken back."""
+    real, failed = files.fsync_dir, []
+
+    def failing(directory: Path) -> None:
+        if directory.name == "churn" and not failed:
+            failed.append(directory)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(directory)
+
+    before = tree(world.root)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "fsync_dir", failing)
+        with pytest.raises(DiskFull):
+            world.register("1")
+    assert failed
+    assert tree(world.root) == before
+    assert leftovers(world.root) == []
+    assert_whole(world.root)
+
+
 def test_a_link_that_was_made_and_denied(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network file system repeats a request whose answer was lost, and says "exists" of our own file."""
     real = os.link

@@ -169,6 +169,7 @@ def test_what_the_other_one_placed_is_left_alone(world: World, slips: Slips) -> 
     slips(other)
     assert world.register("1").events == (3,)
     assert refused
+    assert leftovers(world.root) == [], "neither leaves anything"
     (kept,) = world.root.glob("models/churn/1/artefact/*")
     assert kept.read_bytes() == b"model 1"
     with pytest.raises(VersionTaken):

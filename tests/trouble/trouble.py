@@ -74,14 +74,15 @@ def run(root: Path, *words: str, actor: str = "sme@example.org", env: Mapping[st
     return end(start(root, *words, actor=actor, env=env))
 
 
-def together(root: Path, commands: Sequence[Sequence[str]], *, at: Path) -> list[Ended]:
+def together(root: Path | None, commands: Sequence[Sequence[str]], *, at: Path, cwd: Path | None = None) -> list[Ended]:
     """Run several command lines that all begin at one moment; ``at`` is a scratch directory."""
     at.mkdir(parents=True)
+    where = ["--registry", str(root)] if root else []
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", _GATE, str(at / "go"), str(at / f"ready{number}"), "--registry", str(root), *words],
+            [sys.executable, "-c", _GATE, str(at / "go"), str(at / f"ready{number}"), *where, *words],
             env=environment(),
-            cwd=root.parent,
+            cwd=cwd or at,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -11,11 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from manual_registry.adapters.workbook import disk, package
 from manual_registry.core.errors import Busy, WorkbookUnreadable
 from manual_registry.core.view import Difference, View
-from manual_registry.ports import Refreshed, WorkbookState
+from manual_registry.ports import Instructions, Refreshed, TypedRow, WorkbookState
+
+if TYPE_CHECKING:
+    from manual_registry.adapters.workbook.read import Book
 
 __all__ = ["OpenpyxlWorkbook"]
 
@@ -57,10 +61,23 @@ class OpenpyxlWorkbook:
         ``row`` is empty for a typed row, and where a whole sheet (``column`` None) or column is gone.
         """
         from manual_registry.adapters.workbook.compare import compare
-        from manual_registry.adapters.workbook.read import read_book
 
-        data = disk.read_file(path)
-        return () if data is None else compare(read_book(data, path.name), base)
+        book = _read(path, base)
+        return () if book is None else compare(book, base)
+
+    def typed_rows(self, path: Path, base: View) -> tuple[TypedRow, ...]:
+        """Return the rows without a row id that hold something in a column of ours; writes nothing."""
+        from manual_registry.adapters.workbook.compare import typed_rows
+
+        book = _read(path, base)
+        return () if book is None else typed_rows(book, base)
+
+    def notices(self, path: Path, base: View) -> tuple[str, ...]:
+        """Return, in sentences, what a reader should know of the file that is no reason to refuse it."""
+        from manual_registry.adapters.workbook.notices import notices
+
+        book = _read(path, base)
+        return () if book is None else notices(book, base)
 
     def render(self, path: Path, new: View, *, aside: Path | None) -> None:
         """Write the workbook anew.
@@ -84,10 +101,11 @@ class OpenpyxlWorkbook:
                 f"{path.name} was changed by someone else at this moment; try again", location=path.name
             )
 
-    def refresh(self, path: Path, base: View | None, new: View) -> Refreshed:
+    def refresh(self, path: Path, base: View | None, new: View, *, sync: Instructions | None = None) -> Refreshed:
         """Bring the file from ``base`` to ``new``; cells that differ from the base stay as they are.
 
-        ``base`` None says that the base is unknown: the file is kept whole beside, and a new one rendered.
+        ``base`` None says that the base is unknown: the file is kept whole beside, and a new one rendered. ``sync``
+        says what became of the differences; where it puts something back, the file is kept whole beside.
         """
         path = path.resolve()
         data = disk.read_file(path)
@@ -103,11 +121,60 @@ class OpenpyxlWorkbook:
             return self._anew(
                 path, data, new, "names no state of this registry's ledger, so edits cannot be told apart"
             )
-        return self._refresh(path, data, base, new)
+        return self._refresh(path, data, base, new, sync)
 
-    def _refresh(self, path: Path, data: bytes, base: View, new: View) -> Refreshed:
+    def _refresh(self, path: Path, data: bytes, base: View, new: View, sync: Instructions | None) -> Refreshed:
+        from manual_registry.adapters.workbook.compare import compare, locate_all
+        from manual_registry.adapters.workbook.container import Unpatchable
+        from manual_registry.adapters.workbook.errors import is_fixable
+        from manual_registry.adapters.workbook.patch import patched
+        from manual_registry.adapters.workbook.plan import settles
+        from manual_registry.adapters.workbook.read import read_book
+
+        try:
+            book = read_book(data, path.name, _wanted(base, new))
+            places = locate_all(book, base)
+            found = compare(book, base, places)
+        except WorkbookUnreadable as refused:
+            if is_fixable(refused):
+                told = f"{refused.message}. The view is not written: {_behind(new)}"
+                return Refreshed(written=False, warnings=(told,))
+            return self._anew(path, data, new, "cannot be read")
+        if base == new and sync is None:
+            return Refreshed(written=False, waiting=len(found))
+        if book.macros:
+            told = f"{path.name} holds macros (.xlsm) and is never rewritten: {_behind(new)}"
+            return Refreshed(written=False, warnings=(told,), waiting=len(found))
+        waiting = sum(1 for one in found if not settles(sync, one, new))
+        try:
+            done = patched(data, book, found, base, new, sync, places)
+        except Unpatchable as why:
+            return self._by_openpyxl(path, data, base, new, sync, str(why))
+        if done.data == data:
+            return Refreshed(written=False, waiting=waiting)
+        aside, warnings = self._keep_rejected(path, data, found, sync)
+        result = Refreshed(written=True, set_aside=aside, warnings=(*warnings, *done.told), waiting=waiting)
+        return self._swap(path, data, done.data, new, result)
+
+    def _keep_rejected(
+        self, path: Path, data: bytes, found: tuple[Difference, ...], sync: Instructions | None
+    ) -> tuple[Path | None, tuple[str, ...]]:
+        """Keep the file whole where `sync` puts something back that a person wrote: the ledger has only a hash."""
+        from manual_registry.adapters.workbook.plan import overwrites
+
+        spots = [(one.sheet, one.row, one.column) for one in found if overwrites(sync, one)]
+        if sync is None or all(spot in sync.accept for spot in spots):
+            return None, ()
+        aside = disk.copy_aside(path, data, self._clock())
+        return aside, (f"{path.name} as it was, with what was put right, is kept as {aside.name}",)
+
+    def _by_openpyxl(
+        self, path: Path, data: bytes, base: View, new: View, sync: Instructions | None, why: str
+    ) -> Refreshed:
+        """Take the older way: all is written anew, and what openpyxl would drop is kept in a copy."""
         from manual_registry.adapters.workbook.compare import compare
         from manual_registry.adapters.workbook.losses import losses
+        from manual_registry.adapters.workbook.plan import settles
         from manual_registry.adapters.workbook.read import read_book
         from manual_registry.adapters.workbook.refresh import Unloadable, refreshed
 
@@ -116,22 +183,21 @@ class OpenpyxlWorkbook:
         except WorkbookUnreadable:
             return self._anew(path, data, new, "cannot be read")
         found = compare(book, base)
-        if base == new:
-            return Refreshed(written=False, waiting=len(found))
-        if book.untouched and not found:
+        if book.untouched and not found and sync is None:
             return self._write(path, data, new)
         lost = losses(book)
         try:
-            written = refreshed(data, book, found, base, new)
+            written = refreshed(data, book, found, base, new, sync)
         except Unloadable as failed:
             return self._anew(path, data, new, f"cannot be processed ({failed})")
-        aside: Path | None = None
-        told: tuple[str, ...] = ()
-        if lost:
+        aside, kept = self._keep_rejected(path, data, found, sync)
+        told = f"{path.name} could not be changed in place ({why}) and was saved anew"
+        if lost and aside is None:
             aside = disk.copy_aside(path, data, self._clock())
-            what = ", ".join(lost)
-            told = (f"{path.name} held what a save would drop ({what}): kept whole as {aside.name}",)
-        done = Refreshed(written=True, set_aside=aside, warnings=told, waiting=len(found))
+        if lost and aside is not None:
+            told += f"; it held what that drops ({', '.join(lost)}): kept whole as {aside.name}"
+        waiting = sum(1 for one in found if not settles(sync, one, new))
+        done = Refreshed(written=True, set_aside=aside, warnings=(*kept, told), waiting=waiting)
         return self._swap(path, data, written, new, done)
 
     def _anew(self, path: Path, data: bytes, new: View, why: str) -> Refreshed:
@@ -155,6 +221,18 @@ class OpenpyxlWorkbook:
             f"{path.name} was changed by someone else meanwhile: not written, {_behind(new)}",
         )
         return Refreshed(written=False, set_aside=done.set_aside, warnings=told, waiting=done.waiting)
+
+
+def _wanted(*views: View) -> frozenset[str]:
+    """Name the sheets that are the tool's; what stands on others is not read."""
+    return frozenset({"Read me", "_choices"}.union(*({sheet.name for sheet in view.sheets} for view in views)))
+
+
+def _read(path: Path, base: View) -> Book | None:
+    from manual_registry.adapters.workbook.read import read_book
+
+    data = disk.read_file(path)
+    return None if data is None else read_book(data, path.name, _wanted(base))
 
 
 def _behind(new: View) -> str:

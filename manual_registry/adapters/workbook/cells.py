@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import eq, ge
 from typing import Final
 
 from manual_registry.adapters.workbook import scan
 from manual_registry.adapters.workbook.errors import (
     Trouble,
+    WorkbookDamaged,
     WorkbookForged,
     WorkbookOffGrid,
     WorkbookOverlong,
@@ -35,7 +37,14 @@ from manual_registry.core.view import Cell
 
 MAX_CELLS: Final = 5_000_000
 MAX_MERGED: Final = 200_000
+MANY_KINDS: Final = 10_000
 STRINGS: Final = "xl/sharedStrings.xml"
+
+
+#: A sheet may have thousands of links; nothing in them is a value.
+_LINKS: Final = re.compile(
+    rb"""(<hyperlinks(?:\s[^<>]*)?>)(?:<hyperlink(?:\s+[\w:]+=(?:"[^"<]*"|'[^'<]*'))*\s*/>)*(?=</hyperlinks>)"""
+)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -53,6 +62,8 @@ class Grid:
     features: set[str] = field(default_factory=set)
     formulas: set[tuple[int, int]] = field(default_factory=set)
     merged: list[Area] = field(default_factory=list)
+    #: Row number -> first byte, first byte of its cells, end; empty where only expat could read the sheet.
+    places: dict[int, tuple[int, int, int]] = field(default_factory=dict)
 
 
 def strings_in(data: bytes) -> tuple[list[str], bool]:
@@ -161,8 +172,8 @@ class Cells:
         self.formula: str | None = None
         self.inline: list[str] = []
         self.phonetic = False
-        self.kinds: dict[str, tuple[str, int]] = {}
-        self.columns: dict[str, int] = {}
+        self._kinds: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[int, ...]]] = {}
+        self._last: tuple[tuple[str, ...], tuple[int, ...]] = ((), ())
         self.merged = 0
 
     def read(self, data: bytes) -> None:
@@ -172,63 +183,91 @@ class Cells:
             parse(data, self.start, self.end, self.text)
             return
         start, end = body
-        parse(data[:start] + data[end:], self.start, self.end, self.text)
+        parse(data[:start] + _LINKS.sub(rb"\1", data[end:]), self.start, self.end, self.text)
         opening = data[data.find(b"<worksheet") : start]
         opening = opening[: opening.find(b">") + 1] + b"<sheetData>"
         try:
             for number_, first, cells, behind in scan.rows_of(data, start, end):
+                self.grid.places[number_] = first, cells, behind
                 try:
                     self._fast_row(number_, data[cells : behind - 6].decode() if cells < behind else "")
                 except (scan.Odd, UnicodeDecodeError):
-                    row = opening + data[first:behind] + b"</sheetData></worksheet>"
-                    parse(row, self.start, self.end, self.text)
+                    self._slow_row(opening + data[first:behind] + b"</sheetData></worksheet>")
         except scan.Odd:
             self.grid.cells.clear()
+            self.grid.places.clear()
+            self.grid.formulas.clear()
             self.count = 0
             parse(data, self.start, self.end, self.text)
 
+    def _slow_row(self, row: bytes) -> None:
+        try:
+            parse(row, self.start, self.end, self.text)
+        except Trouble as trouble:
+            if trouble.kind is WorkbookDamaged:  # a comment may hold what looks like the end of a row
+                raise scan.Odd from trouble
+            raise
+
     def _fast_row(self, row: int, text: str) -> None:
+        cells = scan.CELL.findall(text)
+        if not cells:
+            return
+        places, attributes, inline, values, others, odd = zip(*cells, strict=True)
+        if any(odd):
+            raise scan.Odd
+        columns = self._columns(places, row)
+        kinds, styles = self._kinds.get(attributes) or self._kinds_of(attributes)
         found: dict[int, Cell] = {}
-        digits, last, count = str(row), 0, 0
-        strings, kinds, columns = self.strings, self.kinds, self.columns
-        plain = "&" not in text and "\r" not in text and "_x" not in text and len(text) * 2 < CELL_LIMIT
-        for column_, row_, attributes, value, inline, other, odd in scan.CELL.findall(text):
-            column = columns.get(column_) or self._column(column_)
-            if odd or row_ != digits or column <= last:
-                raise scan.Odd
-            last = column
-            count += 1
-            kind = (kinds.get(attributes) or self._kind(attributes))[0]
-            if inline:
-                if kind == "inlineStr":
-                    found[column] = inline if plain else _text(inline, self._place(row, column))
-            elif value:
-                if kind == "s":
-                    cell = strings[int(value)]
-                    if cell:
+        if any(inline):
+            found = {
+                column: one
+                for column, one, kind in zip(columns, inline, kinds, strict=True)
+                if one and kind == "inlineStr"
+            }
+            if "&" in text or "\r" in text or "_x" in text or len(text) * 2 >= CELL_LIMIT:
+                self._resolve(row, found)
+        if any(values):
+            for column, one, kind, style in zip(columns, values, kinds, styles, strict=True):
+                if one and kind != "inlineStr":
+                    cell = self.strings[int(one)] if kind == "s" else self._typed(scan.unescaped(one), kind, style)
+                    if cell != "":
                         found[column] = cell
-                elif kind != "inlineStr":
-                    self.style = kinds[attributes][1]
-                    typed = self._typed(scan.unescaped(value), kind)
-                    if typed != "":
-                        found[column] = typed
-            elif other:
-                found[column] = self._fast_other(other, row, column)
+        if any(others):
+            found |= {column: self._other(one, row, column) for column, one in zip(columns, others, strict=True) if one}
         if found:
-            self._check(row, last)
-            self.grid.cells.setdefault(row, {}).update(found)
-        self._more(count)
+            self._check(row, columns[-1])
+            self.grid.cells[row] = found
+        self._more(len(cells))
 
-    def _column(self, text: str) -> int:
-        self.columns[text] = position(text + "1")[1]
-        return self.columns[text]
+    def _resolve(self, row: int, found: dict[int, Cell]) -> None:
+        """Turn texts as they stand between tags into what they say."""
+        for column, raw in found.items():
+            text = str(raw)
+            if "&" in text or "\r" in text or "_x" in text or len(text) * 2 >= CELL_LIMIT:
+                found[column] = _text(text, self._place(row, column))
 
-    def _kind(self, text: str) -> tuple[str, int]:
-        found = scan.attributes_of(text)
-        self.kinds[text] = found.get("t", "n"), int(found.get("s", "0"))
-        return self.kinds[text]
+    def _columns(self, places: tuple[str, ...], row: int) -> tuple[int, ...]:
+        """Return the column numbers of a row's cells; most rows have cells in the same columns."""
+        digits = str(row)
+        letters_, columns = self._last
+        if len(places) == len(letters_) and all(map(eq, places, [one + digits for one in letters_])):
+            return columns
+        letters_ = scan.letters_of(places, row)
+        columns = tuple([position(one + "1")[1] for one in letters_])
+        if any(map(ge, columns, columns[1:])):
+            raise scan.Odd
+        self._last = letters_, columns
+        return columns
 
-    def _fast_other(self, text: str, row: int, column: int) -> Cell:
+    def _kinds_of(self, attributes: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Return types and styles of a row's cells; most rows have cells of the same kinds."""
+        said = [scan.attributes_of(one) for one in attributes]
+        kinds = tuple([one.get("t", "n") for one in said]), tuple([int(one.get("s", "0")) for one in said])
+        if len(self._kinds) < MANY_KINDS:
+            self._kinds[attributes] = kinds
+        return kinds
+
+    def _other(self, text: str, row: int, column: int) -> Cell:
         """Return the value of a cell that is no plain value: a formula, else :class:`scan.Odd`."""
         found = scan.FORMULA.fullmatch(text)
         if found is None:
@@ -322,7 +361,7 @@ class Cells:
             text = "".join(self.inline)
             _check_length(text, self._place(self.row, self.column))
             return from_file(text)
-        return self._typed(self.value, self.kind) if self.value else None
+        return self._typed(self.value, self.kind, self.style) if self.value else None
 
     def _calculated(self, formula: str, value: str | None, row: int, column: int) -> Cell:
         # LibreOffice writes booleans back as formulas.
@@ -333,12 +372,12 @@ class Cells:
             self.grid.formulas.add((row, column))
         return Formula("=" + formula)
 
-    def _typed(self, text: str, kind: str) -> Cell:
+    def _typed(self, text: str, kind: str, style: int) -> Cell:
         if kind == "s":
             return self.strings[int(text)]
         if kind == "n":
             value = float(text)
-            return _date(value, self.epoch) if self.style in self.dates else number(value)
+            return _date(value, self.epoch) if style in self.dates else number(value)
         if kind == "b":
             return text.strip() in {"1", "true"}
         _check_length(text, self._place(self.row, self.column))

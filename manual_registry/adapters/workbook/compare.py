@@ -8,7 +8,7 @@ caller.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from manual_registry.adapters.workbook.cells import Grid
@@ -17,6 +17,7 @@ from manual_registry.adapters.workbook.places import place
 from manual_registry.adapters.workbook.read import Book
 from manual_registry.adapters.workbook.text import key
 from manual_registry.core.view import Cell, Column, ColumnKind, Difference, Row, Sheet, View
+from manual_registry.ports import TypedRow
 
 #: People may insert rows above the heading, but not without end.
 HEADING_ROWS = 200
@@ -110,7 +111,8 @@ def _rows(grid: Grid, heading: int, columns: dict[str, int], sheet: Sheet) -> Lo
     for row, cells in grid.cells.items():
         if row <= heading:
             continue
-        identity = _identity(cells.get(id_column))
+        value = cells.get(id_column)
+        identity = value.strip() if isinstance(value, str) else _identity(value)
         if identity:
             by_id.setdefault(identity, []).append(row)
         elif not ours.isdisjoint(cells):
@@ -130,11 +132,22 @@ def _rows(grid: Grid, heading: int, columns: dict[str, int], sheet: Sheet) -> Lo
     )
 
 
-def compare(book: Book, base: View) -> tuple[Difference, ...]:
-    """Return every difference between the file and ``base``, by sheet, in the order of the base's rows."""
+def locate_all(book: Book, base: View) -> dict[str, Located | None]:
+    """Find all sheets of ``base`` in ``book`` by name."""
+    return {sheet.name: locate(book, sheet) for sheet in base.sheets}
+
+
+def compare(
+    book: Book, base: View, places: Mapping[str, Located | None] | None = None
+) -> tuple[Difference, ...]:
+    """Return every difference between the file and ``base``, by sheet, in the order of the base's rows.
+
+    ``places`` are the sheets as :func:`locate_all` has found them, where that is known already.
+    """
     found: list[Difference] = []
+    places = locate_all(book, base) if places is None else places
     for sheet in base.sheets:
-        located = locate(book, sheet)
+        located = places[sheet.name]
         if located is None:
             found.append(_no_sheet(book, sheet))
             continue
@@ -173,10 +186,13 @@ def _missing_columns(located: Located, sheet: Sheet) -> Iterator[Difference]:
 
 
 def _cells(located: Located, sheet: Sheet) -> Iterator[Difference]:
+    same = _same(located, sheet)
     for row in sheet.rows:
         at = located.rows.get(row.row_id)
         if at is None:
             yield _whole(sheet, row.row_id, "deleted", ColumnKind.TOOL, sheet.name)
+            continue
+        if same(located.grid.cells.get(at, {}), row):
             continue
         for column, found in changed(located.grid.cells.get(at, {}), located.columns, row, sheet):
             yield Difference(
@@ -188,6 +204,23 @@ def _cells(located: Located, sheet: Sheet) -> Iterator[Difference]:
                 kind=column.kind,
                 place=place(sheet.name, at, located.columns[column.header]),
             )
+
+
+def _same(located: Located, sheet: Sheet) -> Callable[[dict[int, Cell], Row], bool]:
+    """Return a quick check of a whole row: nearly all rows are just as they were written."""
+    pairs = [
+        (located.columns[column.header], column.header)
+        for column in sheet.columns
+        if column.header in located.columns and not column.volatile and column.header != sheet.row_id_header
+    ]
+    places, headers = [at for at, _ in pairs], [header for _, header in pairs]
+
+    def same(cells: dict[int, Cell], row: Row) -> bool:
+        found, base = [*map(cells.get, places)], [*map(row.cells.get, headers)]
+        # True is not 1, and a formula is not the text that looks like it.
+        return found == base and [*map(type, found)] == [*map(type, base)]
+
+    return same
 
 
 def _strangers(located: Located, sheet: Sheet) -> Iterator[Difference]:
@@ -207,3 +240,15 @@ def _strangers(located: Located, sheet: Sheet) -> Iterator[Difference]:
 
 def _whole(sheet: Sheet, row: str, found: str, kind: ColumnKind, where: str) -> Difference:
     return Difference(sheet=sheet.name, row=row, column=None, found=found, base=None, kind=kind, place=where)
+
+
+def typed_rows(book: Book, base: View) -> tuple[TypedRow, ...]:
+    """Return the rows that people typed, with what stands in columns of ours."""
+    found: list[TypedRow] = []
+    for sheet in base.sheets:
+        located = locate(book, sheet)
+        for number in located.loose if located else ():
+            cells = located.grid.cells[number] if located else {}
+            ours = {header: cells.get(at) for header, at in located.columns.items()} if located else {}
+            found.append(TypedRow(sheet=sheet.name, number=number, cells=ours))
+    return tuple(found)

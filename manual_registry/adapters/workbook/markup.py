@@ -142,15 +142,19 @@ def tag_end(data: bytes, start: int) -> int:
 
 def spliced(data: bytes, changes: Iterable[Splice]) -> bytes:
     """Return ``data`` with each stretch replaced; stretches must not overlap."""
-    pieces: list[bytes] = []
-    at = 0
-    for start, end, new in sorted(changes, key=lambda change: change[:2]):
-        if start < at:
+    return b"".join(pieces(data, changes, 0, len(data)))
+
+
+def pieces(data: bytes, changes: Iterable[Splice], start: int, end: int) -> list[bytes]:
+    """Return the bytes from ``start`` to ``end`` with each stretch replaced, not joined: they may be many."""
+    found: list[bytes] = []
+    for first, last, new in sorted(changes, key=lambda change: change[:2]):
+        if first < start:
             raise ValueError("changes overlap")
-        pieces += (data[at:start], new)
-        at = end
-    pieces.append(data[at:])
-    return b"".join(pieces)
+        found += (data[start:first], new)
+        start = last
+    found.append(data[start:end])
+    return found
 
 
 def escaped(text: str, *, quote: bool = False) -> bytes:

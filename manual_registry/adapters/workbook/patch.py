@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from manual_registry.adapters.workbook import scan
 from manual_registry.adapters.workbook.cells import Grid
-from manual_registry.adapters.workbook.compare import Located, locate
+from manual_registry.adapters.workbook.compare import Located
 from manual_registry.adapters.workbook.container import Unpatchable
 from manual_registry.adapters.workbook.layout import CHOICES, GROWTH
 from manual_registry.adapters.workbook.looks import CHECK_COLUMN
 from manual_registry.adapters.workbook.losses import is_age
-from manual_registry.adapters.workbook.package import CUSTOM, RENDERING, WORKBOOK, fingerprint
+from manual_registry.adapters.workbook.package import CUSTOM, RENDERING, WORKBOOK, Entries, fingerprint
 from manual_registry.adapters.workbook.patch_around import Around, longer
 from manual_registry.adapters.workbook.patch_parts import (
     MAIN,
@@ -36,7 +36,7 @@ from manual_registry.adapters.workbook.patch_parts import (
 from manual_registry.adapters.workbook.patch_rows import Rows, RowWrites, Write
 from manual_registry.adapters.workbook.places import Area, area, letters
 from manual_registry.adapters.workbook.plan import Change, SheetPlan, make_plan
-from manual_registry.adapters.workbook.read import Book, relations, relations_part
+from manual_registry.adapters.workbook.read import Book, relations_part, ties
 from manual_registry.adapters.workbook.render import (
     MAX_LINKS,
     READ_ME,
@@ -68,9 +68,18 @@ class Patched:
 
 
 def patched(
-    data: bytes, book: Book, differences: tuple[Difference, ...], base: View, new: View, sync: Instructions | None
+    data: bytes,
+    book: Book,
+    differences: tuple[Difference, ...],
+    base: View,
+    new: View,
+    sync: Instructions | None,
+    found: Mapping[str, Located | None],
 ) -> Patched:
-    """Return the file ``data`` (read as ``book``) brought from ``base`` to ``new``; raises ``Unpatchable``."""
+    """Return the file ``data`` (read as ``book``) brought from ``base`` to ``new``; raises ``Unpatchable``.
+
+    ``found`` are the sheets of ``base`` as they were located for the comparison.
+    """
     if any(name.lower().startswith("_xmlsignatures/") for name in book.entries):
         raise Unpatchable("it carries a digital signature, which any change breaks")
     work = _Work(data, book, base, new)
@@ -81,7 +90,7 @@ def patched(
             if sheet.name not in book.grids:
                 raise Unpatchable(f"it has no sheet {sheet.name} yet")
             continue
-        located = locate(book, before)
+        located = found.get(sheet.name)
         if located is not None:
             patch = _Sheet(work, located.grid)
             areas, own = patch.areas(located)
@@ -99,7 +108,7 @@ class _Work:
 
     def __init__(self, data: bytes, book: Book, base: View, new: View) -> None:
         self.book, self.base, self.new = book, base, new
-        self.parts: Parts = opened_parts(data, book.entries)
+        self.parts: Parts = opened_parts(data, book.entries, book.raw)
         self.told: list[str] = []
         self._styles: Styles | None = None
 
@@ -119,13 +128,15 @@ class _Work:
     def finished(self) -> Patched:
         if self._styles is not None:
             self._styles.save()
-        values = properties_of(self.new)
-        if self.book.untouched:  # and it still is: nothing but the tool's own has been written
-            values[RENDERING] = fingerprint(self.parts.entries())
         if CUSTOM not in self.parts:
             raise Unpatchable("it has no document properties")
-        self.parts.put(CUSTOM, properties_set(self.parts.get(CUSTOM), values))
-        return Patched(data=self.parts.written(), told=tuple(dict.fromkeys(self.told)))
+        return Patched(data=self.parts.written(CUSTOM, self._properties), told=tuple(dict.fromkeys(self.told)))
+
+    def _properties(self, entries: Entries) -> bytes:
+        values = properties_of(self.new)
+        if self.book.untouched:  # and it still is: nothing but the tool's own has been written
+            values[RENDERING] = fingerprint(entries)
+        return properties_set(self.parts.get(CUSTOM), values)
 
 
 class _Sheet:
@@ -138,10 +149,10 @@ class _Sheet:
         if body is None:
             raise Unpatchable(f"sheet {grid.name} is written in another way than usual")
         start, end = body
-        self.rows = Rows(data, start, end)
+        self.rows = Rows(data, end, grid.places)
         self.around = Around(data[:start] + data[end:], start, self._relations)
         self.writes: dict[int, RowWrites] = {}
-        self._body = start, end, data
+        self._start = start
 
     def _relations(self) -> Relations:
         part = relations_part(self.grid.part)
@@ -162,8 +173,7 @@ class _Sheet:
         """Return what nothing may be written into, and our own table: its part and its bytes."""
         found, own = list(self.grid.merged), None
         part = relations_part(self.grid.part)
-        targets = relations(self.parts.get(part), "xl/worksheets") if part in self.parts else {}
-        for kind, target in targets.values():
+        for kind, target in ties(self.parts.get(part)) if part in self.parts else ():
             if kind == "table":
                 data = self.parts.get(target)
                 attributes = root_of(data, MAIN, "table", "a table").attributes
@@ -343,10 +353,10 @@ class _Sheet:
 
     def finish(self) -> None:
         """Put the sheet back among the parts."""
-        start, end, data = self._body
-        body = self.rows.written(self.writes) if self.writes else data
         head, tail = self.around.written()
-        self.parts.put(self.grid.part, b"".join((head, body[start : len(body) - (len(data) - end)], tail)))
+        rows = self.rows.written(self._start, self.writes)
+        if self.writes or self.around.changed:
+            self.parts.put(self.grid.part, head, *rows, tail)
         if (rels := self.around.relations_written()) is not None:
             self.parts.put(relations_part(self.grid.part), rels)
         if self.rows.calculated and "xl/calcChain.xml" in self.parts:

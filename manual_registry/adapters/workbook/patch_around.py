@@ -180,6 +180,8 @@ class Around:
         return len(self.linked()) + len(self._new_links)
 
     def _place_links(self) -> None:
+        if not self._new_links and not self._gone:
+            return
         holder = self.root.find("hyperlinks")
         new = b"".join(self._new_links)
         if holder is not None and holder.inside != holder.end:
@@ -208,6 +210,11 @@ class Around:
             now = now.replace(escaped(was.replace("&", "&&")), escaped(becomes.replace("&", "&&")))
         if now != old:
             self._changes.append((start, end, now))
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether anything is different; known once it is written."""
+        return bool(self._changes)
 
     def written(self) -> tuple[bytes, bytes]:
         """Return what comes before the rows and what comes behind them."""

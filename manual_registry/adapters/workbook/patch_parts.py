@@ -9,14 +9,13 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from manual_registry.adapters.workbook.container import Unpatchable, rewritten
+from manual_registry.adapters.workbook.container import Unpatchable, pack, rewritten
 from manual_registry.adapters.workbook.errors import Trouble
 from manual_registry.adapters.workbook.markup import Element, Splice, escaped, retagged, spliced, tree, with_attribute
-from manual_registry.adapters.workbook.package import CUSTOM, Entries, member
+from manual_registry.adapters.workbook.package import Entries, member
 
 MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 RELATIONS: Final = "http://schemas.openxmlformats.org/package/2006/relationships"
@@ -52,10 +51,13 @@ def root_of(data: bytes, namespace: str, local: str, what: str) -> Element:
 class Parts:
     """The parts of one file with what has been changed so far."""
 
-    def __init__(self, data: bytes, archive: zipfile.ZipFile, entries: Entries) -> None:
-        """``archive`` is ``data``, opened with care; ``entries`` the sizes and checksums of its parts."""
+    def __init__(
+        self, data: bytes, archive: zipfile.ZipFile, entries: Entries, read: Mapping[str, bytes]
+    ) -> None:
+        """``archive`` is ``data``, opened with care; ``entries`` sizes and checksums, ``read`` parts read before."""
         self._data, self._archive, self._entries = data, archive, entries
-        self._changes: dict[str, bytes] = {}
+        self._changes: dict[str, list[bytes]] = {}
+        self._read = dict(read)
 
     def __contains__(self, name: str) -> bool:
         return name in self._changes or name in self._archive.NameToInfo
@@ -63,25 +65,27 @@ class Parts:
     def get(self, name: str) -> bytes:
         """Return the part as it stands now."""
         if name in self._changes:
-            return self._changes[name]
+            return b"".join(self._changes[name])
         try:
-            return member(self._archive, name)
+            if name not in self._read:
+                self._read[name] = member(self._archive, name)
+            return self._read[name]
         except KeyError as missing:
             raise Unpatchable(f"part {name} is missing") from missing
 
-    def put(self, name: str, data: bytes) -> None:
-        """Replace or add the part."""
-        if name in self._changes or name not in self or data != self.get(name):
-            self._changes[name] = data
+    def put(self, name: str, *pieces: bytes) -> None:
+        """Replace or add the part; a large one comes in pieces, which are not joined."""
+        if len(pieces) > 1 or name in self._changes or name not in self or pieces[0] != self.get(name):
+            self._changes[name] = list(pieces)
 
-    def entries(self) -> Entries:
-        """Return sizes and checksums as they will be, without the document properties."""
-        changed = {name: (len(data), zlib.crc32(data)) for name, data in self._changes.items() if name != CUSTOM}
-        return {**self._entries, **changed}
+    def written(self, name: str, last: Callable[[Entries], bytes]) -> bytes:
+        """Return the whole file; parts that did not change are copied as they lie there.
 
-    def written(self) -> bytes:
-        """Return the whole file; parts that did not change are copied as they lie there."""
-        return rewritten(self._data, self._changes)
+        Part ``name`` is made at the end, from sizes and checksums of the others as they will be.
+        """
+        packed = {part: pack(pieces) for part, pieces in self._changes.items() if part != name}
+        entries = {**self._entries, **{part: (one.size, one.crc) for part, one in packed.items()}}
+        return rewritten(self._data, {**packed, name: pack([last(entries)])})
 
 
 def table_grown(data: bytes, longer: Longer) -> bytes:
@@ -231,6 +235,6 @@ def calculation_removed(data: bytes, sheet: int, cells: set[str]) -> bytes:
     return spliced(data, changes)
 
 
-def opened_parts(data: bytes, entries: Entries) -> Parts:
+def opened_parts(data: bytes, entries: Entries, read: Mapping[str, bytes]) -> Parts:
     """Return the parts of a file that was read before (and so has passed all checks)."""
-    return Parts(data, zipfile.ZipFile(io.BytesIO(data)), entries)
+    return Parts(data, zipfile.ZipFile(io.BytesIO(data)), entries, read)

@@ -16,7 +16,7 @@ from typing import Final
 
 from manual_registry.adapters.workbook import scan
 from manual_registry.adapters.workbook.container import Unpatchable
-from manual_registry.adapters.workbook.markup import escaped, spliced, with_attribute
+from manual_registry.adapters.workbook.markup import Splice, escaped, pieces, with_attribute
 from manual_registry.adapters.workbook.places import letters, position
 from manual_registry.adapters.workbook.text import Formula, number, to_file
 from manual_registry.core.view import Cell
@@ -73,14 +73,17 @@ def cells_in(text: str, row: int) -> Iterator[Found]:
     """Yield the cells of a row; raises ``Unpatchable`` for what is not written as programs write it."""
     last = 0
     for found in scan.CELL.finditer(text):
-        column_, row_, attributes, _, _, other, odd = found.groups()
-        if odd or int(row_) != row:
-            raise Unpatchable(f"row {row} is written in another way than usual")
-        column = position(column_ + "1")[1]
+        place, attributes, _, _, other, odd = found.groups()
+        try:
+            if odd:
+                raise scan.Odd
+            column = position(scan.letters_of([place], row)[0] + "1")[1]
+            said = scan.attributes_of(attributes)
+        except scan.Odd:
+            raise Unpatchable(f"row {row} is written in another way than usual") from None
         if column <= last:
             raise Unpatchable(f"the cells of row {row} are not in their order")
         last = column
-        said = scan.attributes_of(attributes)
         yield Found(
             column, int(said["s"]) if "s" in said else None, said.get("t", "n"), found[0],
             formula=bool(other) and other.startswith("<f"),
@@ -89,15 +92,14 @@ def cells_in(text: str, row: int) -> Iterator[Found]:
 
 
 class Rows:
-    """The rows between ``start`` and ``end`` of a sheet part."""
+    """The rows of a sheet part."""
 
-    def __init__(self, data: bytes, start: int, end: int) -> None:
-        self._data, self._end = data, end
-        try:
-            self._rows = {one[0]: one[1:] for one in scan.rows_of(data, start, end)}
-        except scan.Odd:
-            raise Unpatchable("its rows are written in another way than usual") from None
-        self._numbers = list(self._rows)
+    def __init__(self, data: bytes, end: int, places: dict[int, tuple[int, int, int]]) -> None:
+        """``places`` are the rows as the reader found them, ``end`` is where they end."""
+        self._data, self._end, self._rows = data, end, places
+        if not places:
+            raise Unpatchable("the rows of a sheet are written in another way than usual")
+        self._numbers = list(places)
         #: Cells that held a formula and do not any more.
         self.calculated: set[str] = set()
 
@@ -117,9 +119,9 @@ class Rows:
         except UnicodeDecodeError as broken:
             raise Unpatchable("it is not in UTF-8") from broken
 
-    def written(self, writes: dict[int, RowWrites]) -> bytes:
-        """Return the whole part with ``writes`` (row number -> cells) done."""
-        changes: list[tuple[int, int, bytes]] = []
+    def written(self, start: int, writes: dict[int, RowWrites]) -> list[bytes]:
+        """Return the rows, which begin at ``start``, with ``writes`` (row number -> cells) done, in pieces."""
+        changes: list[Splice] = []
         for number_ in sorted(writes):
             known = self._rows.get(number_)
             if known:
@@ -128,7 +130,7 @@ class Rows:
             after = bisect_left(self._numbers, number_)
             at = self._rows[self._numbers[after]][0] if after < len(self._numbers) else self._end
             changes.append((at, at, _row(number_, writes[number_])))
-        return spliced(self._data, changes)
+        return pieces(self._data, changes, start, self._end)
 
     def _changed(self, row: int, known: tuple[int, int, int], writes: RowWrites) -> bytes:
         tag = self._data[known[0] : known[1]].rstrip()

@@ -8,10 +8,12 @@ that ``losses.py`` can say what a save with openpyxl would drop. What a cell mea
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from dataclasses import dataclass
 from datetime import datetime
 from posixpath import dirname, join, normpath
+from typing import Final
 
 from manual_registry.adapters.workbook.cells import STRINGS, Cells, Grid, date_styles, strings_in
 from manual_registry.adapters.workbook.errors import Trouble, WorkbookDamaged, WorkbookForged
@@ -33,7 +35,7 @@ class Book:
     """A workbook as read.
 
     ``untouched``: part for part as we rendered it. ``macros``: the workbook says that it holds macros. Else:
-    properties, sheets by name in their order, size and checksum of each part.
+    properties, sheets by name in their order, size and checksum of each part, bytes of the sheets that were read.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Book:
     untouched: bool
     phonetic: bool
     macros: bool
+    raw: dict[str, bytes]
 
 
 def relations(data: bytes, base: str = "xl") -> dict[str, tuple[str, str]]:
@@ -58,6 +61,19 @@ def relations(data: bytes, base: str = "xl") -> dict[str, tuple[str, str]]:
 
     parse(data, start, ignore, ignore)
     return found
+
+
+_TIE: Final = re.compile(rb'/(table|pivotTable)"')
+
+
+def ties(data: bytes) -> list[tuple[str, str]]:
+    """Return (kind, part name) of a sheet's tables and pivot tables; it may have thousands of links beside them."""
+    if b"<!" not in data:
+        spots = [(data.rfind(b"<", 0, found.start()), data.find(b">", found.end())) for found in _TIE.finditer(data)]
+        wanted = b"".join(data[start : end + 1] for start, end in spots)
+        data = data[: data.index(b"<Relationships")] + b"<Relationships>" + wanted + b"</Relationships>"
+    kinds = {"table", "pivotTable"}
+    return [one for one in relations(data, "xl/worksheets").values() if one[0] in kinds]
 
 
 def relations_part(part: str) -> str:
@@ -108,11 +124,13 @@ def _read(archive: zipfile.ZipFile, name: str, only: frozenset[str] | None) -> B
     strings, phonetic = strings_in(shared) if shared else ([], False)
     dates = date_styles(styles) if styles else frozenset()
     grids: dict[str, Grid] = {}
+    raw: dict[str, bytes] = {}
     for title, (relation, state) in sheets.items():
         part = targets.get(relation, ("", ""))[1]
         grids[title] = grid = Grid(name=title, part=part, state=state)
         if part in parts and part.startswith("xl/worksheets/") and (only is None or title in only):
-            _read_sheet(archive, part, Cells(grid, strings, dates, epoch))
+            raw[part] = member(archive, part)
+            _read_sheet(raw[part], part, Cells(grid, strings, dates, epoch))
     custom, entries = properties(archive), entries_of(archive)
     return Book(
         name=name,
@@ -122,12 +140,13 @@ def _read(archive: zipfile.ZipFile, name: str, only: frozenset[str] | None) -> B
         untouched=custom.get(RENDERING) == fingerprint(entries),
         phonetic=phonetic,
         macros=bool(types) and _macros(types),
+        raw=raw,
     )
 
 
-def _read_sheet(archive: zipfile.ZipFile, part: str, cells: Cells) -> None:
+def _read_sheet(data: bytes, part: str, cells: Cells) -> None:
     try:
-        cells.read(member(archive, part))
+        cells.read(data)
     except Trouble as trouble:
         trouble.place = trouble.place or part
         raise

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from manual_registry.adapters.workbook.cells import Grid
 from manual_registry.adapters.workbook.compare import Located, locate
+from manual_registry.adapters.workbook.container import Unpatchable
 from manual_registry.adapters.workbook.layout import GROWTH, choices_formula, set_footer
-from manual_registry.adapters.workbook.looks import Styles
+from manual_registry.adapters.workbook.looks import CHECK_COLUMN, Styles
 from manual_registry.adapters.workbook.losses import is_age
-from manual_registry.adapters.workbook.places import letters
+from manual_registry.adapters.workbook.places import Area, area, letters
+from manual_registry.adapters.workbook.plan import Change, SheetPlan, make_plan
 from manual_registry.adapters.workbook.read import Book
 from manual_registry.adapters.workbook.render import (
     READ_ME,
@@ -38,7 +40,8 @@ from manual_registry.adapters.workbook.render import (
     read_me_lines,
 )
 from manual_registry.adapters.workbook.text import Formula, key
-from manual_registry.core.view import Column, ColumnKind, Difference, Row, Sheet, View
+from manual_registry.core.view import Cell, Column, Difference, Row, View
+from manual_registry.ports import Instructions
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -51,7 +54,14 @@ class Unloadable(Exception):
     """openpyxl cannot load or save this workbook."""
 
 
-def refreshed(data: bytes, book: Book, differences: tuple[Difference, ...], base: View, new: View) -> bytes:
+def refreshed(
+    data: bytes,
+    book: Book,
+    differences: tuple[Difference, ...],
+    base: View,
+    new: View,
+    sync: Instructions | None = None,
+) -> bytes:
     """Return the file ``data`` (read as ``book``) brought from ``base`` to ``new``.
 
     Raises :class:`Unloadable`.
@@ -62,9 +72,10 @@ def refreshed(data: bytes, book: Book, differences: tuple[Difference, ...], base
         warnings.simplefilter("ignore")  # openpyxl warns of what it drops; losses.py has told that already
         try:
             workbook = load_workbook(io.BytesIO(data), rich_text=True)
-            _apply(workbook, book, differences, base, new)
+            _apply(workbook, book, differences, base, new, sync)
             return finish(workbook, new, rendering=False)
         except (
+            Unpatchable,
             ArithmeticError,
             AssertionError,
             AttributeError,
@@ -78,7 +89,12 @@ def refreshed(data: bytes, book: Book, differences: tuple[Difference, ...], base
 
 
 def _apply(
-    workbook: Workbook, book: Book, differences: tuple[Difference, ...], base: View, new: View
+    workbook: Workbook,
+    book: Book,
+    differences: tuple[Difference, ...],
+    base: View,
+    new: View,
+    sync: Instructions | None,
 ) -> None:
     styles = Styles(workbook.worksheets[0])
     older = {sheet.name: sheet for sheet in base.sheets}
@@ -91,10 +107,11 @@ def _apply(
             continue
         located = locate(book, before)
         if located is not None:
-            kept = {
-                (one.row, one.column or "") for one in differences if one.sheet == sheet.name and one.column
-            }
-            _Refresh(workbook[sheet.name], located, before, sheet, styles).run(kept)
+            worksheet: Any = workbook[sheet.name]
+            plan = make_plan(
+                located, before, sheet, differences, sync, areas=_areas(worksheet, located), untouched=book.untouched
+            )
+            _Refresh(worksheet, plan, styles).run()
             _facts(workbook[sheet.name], located, base, new)
     if READ_ME in book.grids:
         _read_me(workbook[READ_ME], book.grids[READ_ME], base, new)
@@ -116,88 +133,64 @@ def _restore_escapes(workbook: Workbook, book: Book) -> None:
                         put(cell, value)
 
 
+def _areas(worksheet: Any, located: Located) -> list[Area]:
+    """Return what nothing may be written into: merged cells, other tables, the totals of our own."""
+    found = list(located.grid.merged)
+    for table in worksheet.tables.values():
+        top, left, bottom, right = area(table.ref)
+        if top != located.heading:
+            found.append((top, left, bottom, right))
+        elif table.totalsRowCount:
+            found.append((bottom, left, bottom, right))
+    return found
+
+
 class _Refresh:
-    """Brings one sheet from ``before`` to ``after``."""
+    """Does to one sheet what is planned."""
 
-    def __init__(self, worksheet: Any, located: Located, before: Sheet, after: Sheet, styles: Styles) -> None:
-        self.worksheet, self.located, self.before, self.after = worksheet, located, before, after
-        self.body = Body(worksheet, after, styles, located.columns)
-        self.old = {row.row_id: row for row in before.rows}
+    def __init__(self, worksheet: Any, plan: SheetPlan, styles: Styles) -> None:
+        self.worksheet, self.plan, self.located = worksheet, plan, plan.located
+        self.before, self.after = plan.before, plan.after
+        self.body = Body(worksheet, self.after, styles, self.located.columns)
 
-    def run(self, kept: set[tuple[str, str]]) -> None:
-        """Write what changed, but none of the cells in ``kept`` (row id, header); append what is new."""
-        places = [] if kept else self._block()
-        if places:
-            self._rewrite(places)
-        else:
-            self._merge(kept)
+    def run(self) -> None:
+        """Write what changed; append what is new."""
+        for change in self.plan.changes:
+            if change.new is None:
+                self._clear(change.at)
+            elif self.plan.ids:
+                self.body.row(change.at, change.new)
+            else:
+                self._update(change, change.new)
+        check = self.located.columns.get(CHECK_COLUMN)
+        for row, text in self.plan.notes.items() if check is not None else ():
+            put(self.worksheet.cell(row, check), text)
+        for at, fresh in enumerate(self.plan.fresh, self.plan.start):
+            self.body.row(at, fresh)
+        if self.plan.fresh and self.plan.grows:
+            grow(self.worksheet, self.located.heading, self.plan.last, self.plan.end)
         self._choices()
 
-    def _block(self) -> list[int]:
-        """Return the rows of a sheet that is only a view, when they stand as in the base, nothing beside."""
-        rows, cells = self.located.rows, self.located.grid.cells
-        places = [rows[row.row_id] for row in self.before.rows if row.row_id in rows]
-        first = self.located.heading + 1
-        ours = set(self.located.columns.values())
-        whole = (
-            all(column.kind is ColumnKind.TOOL for column in self.after.columns)
-            and places == list(range(first, first + len(self.before.rows)))
-            and self.located.last == first + len(places) - 1
-            and all(ours.issuperset(cells.get(place, {})) for place in places)
-        )
-        return places if whole else []
-
-    def _rewrite(self, places: list[int]) -> None:
-        """Write all rows in the new order; such a sheet may put the newest first and drop the oldest."""
-        first, count = places[0], len(self.after.rows)
-        for at, row in enumerate(self.after.rows, first):
-            if at >= first + len(places) or self.before.rows[at - first] != row:
-                self.body.row(at, row)
-        for at in range(first + count, first + len(places)):
-            for place in self.located.columns.values():
-                put(self.worksheet.cell(at, place), None)
-        if count > len(places):
-            grow(self.worksheet, self.located.heading, places[-1], first + count - 1)
-
-    def _merge(self, kept: set[tuple[str, str]]) -> None:
-        fresh: list[Row] = []
-        for row in self.after.rows:
-            at, old = self.located.rows.get(row.row_id), self.old.get(row.row_id)
-            if at is None and old is None:
-                fresh.append(row)
-            elif at is not None and old is not None and old != row:
-                self._update(at, old, row, kept)
-        for identity in self.old.keys() - {row.row_id for row in self.after.rows}:
-            self._clear(identity, kept)
-        last = self._last()
-        for at, row in enumerate(fresh, self.located.last + 1):
-            self.body.row(at, row)
-        if fresh:
-            grow(self.worksheet, self.located.heading, last, self.located.last + len(fresh))
-
-    def _last(self) -> int:
-        return max((*self.located.rows.values(), *self.located.loose, self.located.heading + 1))
-
-    def _update(self, at: int, old: Row, new: Row, kept: set[tuple[str, str]]) -> None:
+    def _update(self, change: Change, new: Row) -> None:
         lines = 1
+        old = change.old or Row(row_id="", cells={})
         for column in self.after.columns:
             place = self.located.columns.get(column.header)
-            if (
-                place is None
-                or column.header == self.after.row_id_header
-                or (new.row_id, column.header) in kept
-            ):
+            forced = column.header in change.force
+            is_id = column.header == self.after.row_id_header
+            if place is None or (is_id and not forced) or column.header in change.skip:
                 continue
             value, link = new.cells.get(column.header), new.links.get(column.header)
             if (
-                key(value) != key(old.cells.get(column.header))
+                forced
+                or key(value) != key(old.cells.get(column.header))
                 or link != old.links.get(column.header)
                 or column.volatile
             ):
-                self._write(at, place, column, new)
+                self._write(change.at, place, column, new)
                 if column.wrap and isinstance(value, str):
                     lines = max(lines, lines_of(value, column.width))
-        dimension = self.worksheet.row_dimensions[at]
+        dimension = self.worksheet.row_dimensions[change.at]
         if lines > 1 and dimension.height is not None:
             dimension.height = max(dimension.height, height_of(lines))
 
@@ -207,7 +200,8 @@ class _Refresh:
         cell: Any = self.worksheet.cell(at, place)
         if isinstance(cell, MergedCell):
             return  # a person merged it away; it shows as a difference and stays until reset-view
-        value, link = row.cells.get(column.header), row.links.get(column.header)
+        value: Cell = row.row_id if column.header == self.after.row_id_header else row.cells.get(column.header)
+        link = row.links.get(column.header)
         put(cell, value)
         if quoted(value) != bool(cell.quotePrefix):
             cell.quotePrefix = quoted(value)
@@ -216,11 +210,7 @@ class _Refresh:
         elif column.link:
             cell.hyperlink = None
 
-    def _clear(self, identity: str, kept: set[tuple[str, str]]) -> None:
-        """Empty a row that the view does not have any more, unless someone wrote in it."""
-        at = self.located.rows.get(identity)
-        if at is None or any(row == identity for row, _ in kept):
-            return
+    def _clear(self, at: int) -> None:
         for place in self.located.columns.values():
             put(self.worksheet.cell(at, place), None)
 
@@ -236,11 +226,11 @@ class _Refresh:
                     validation.formula1 = choices_formula(self.worksheet.parent, self.after.name, column)
 
 
-def _longer(area: str, heading: int, last: int, end: int) -> str:
+def _longer(reference: str, heading: int, last: int, end: int) -> str:
     """Stretch one range that covers the table's rows down to ``last`` so that it reaches ``end``."""
-    found = _ROW.fullmatch(area.replace("$", ""))
+    found = _ROW.fullmatch(reference.replace("$", ""))
     if not found or int(found[2]) > heading + 1 or not last <= int(found[4]) < end:
-        return area
+        return reference
     return f"{found[1]}{found[2]}:{found[3]}{end}"
 
 
@@ -263,10 +253,10 @@ def grow(worksheet: Any, heading: int, last: int, new_last: int) -> None:
 
 def _far(ranges: Any, heading: int, last: int, new_last: int) -> Iterator[str]:
     """Yield the ranges, those that end among the new rows stretched beyond them."""
-    for area in str(ranges).split():
-        found = _ROW.fullmatch(area)
+    for one in str(ranges).split():
+        found = _ROW.fullmatch(one)
         short = found is not None and int(found[4]) < new_last
-        yield _longer(area, heading, last, new_last + GROWTH) if short else area
+        yield _longer(one, heading, last, new_last + GROWTH) if short else one
 
 
 def _grow_colours(worksheet: Any, heading: int, last: int, new_last: int) -> None:

@@ -10,6 +10,8 @@ from manual_registry.core.approvals import CLOCK_SLACK
 from manual_registry.core.decide.common import moment_of
 from manual_registry.core.decide.registration import future
 from manual_registry.core.errors import (
+    ApprovalClosed,
+    ApprovalUnknown,
     ApproverUnknown,
     BadConfig,
     BadKey,
@@ -234,3 +236,21 @@ def policy_details(data: Mapping[str, Any]) -> dict[str, Json]:
 def policy_signed(state: State, event: Event) -> list[RegistryError]:
     """Decide a policy: it must be valid for its risk class and signed by an active lead (clauses RP-4, RP-14)."""
     return [*_in_force(event), *_signature(state, event, "policy.sign", policy_details(event.data))]
+
+
+def baseline_details(state: State, id: str) -> dict[str, Json]:
+    """Return what a lead signs when a baseline is confirmed: every adopted version with content and stated stage."""
+    found = state.baselines[id]
+    versions: list[Json] = [dict(one) for one in found.versions]
+    return {"id": id, "source": found.source, "sha256": found.sha256, "versions": versions}
+
+
+def baseline_signed(state: State, event: Event) -> list[RegistryError]:
+    """Decide the confirmation of a baseline by a lead."""
+    name = event.data["id"]
+    found = state.baselines.get(name)
+    if found is None:
+        return [ApprovalUnknown(f"no baseline {name!r}", location=name, hint="mreg approval list")]
+    if found.signed_seq is not None:
+        return [ApprovalClosed(f"baseline {name} was confirmed on {found.signed_at} already", location=name)]
+    return _signature(state, event, "baseline.confirm", baseline_details(state, name))

@@ -15,6 +15,7 @@ from manual_registry.core.errors import (
     ArchivedVersion,
     DateInFuture,
     DateOrder,
+    EventUnreadable,
     FieldFilled,
     FieldMissing,
     GateModelMismatch,
@@ -22,6 +23,7 @@ from manual_registry.core.errors import (
     PolicyRefusal,
     RegistryError,
     ReservedVersion,
+    TransitionForbidden,
     VersionCaseTaken,
     VersionTaken,
 )
@@ -73,7 +75,40 @@ def taken(state: State, model: str, version: str) -> RegistryError | None:
 
 
 def registered(state: State, event: Event) -> list[RegistryError]:
-    """Decide a registration."""
+    """Decide a registration: all that the risk class asks must be there (RP-16)."""
+    ref = f"{event.subject['model']}@{event.subject['version']}"
+    reasons = _brought(state, event)
+    fatal = any(isinstance(one, VersionTaken | VersionCaseTaken | ReservedVersion) for one in reasons)
+    return reasons if fatal else [*refuse_missing(missing_fields(state, event.data), ref), *reasons]
+
+
+def adopted(state: State, event: Event) -> list[RegistryError]:
+    """Decide a baseline entry: control from today, so fields may be missing; the stage is as the old sheet stated.
+
+    A stated production is one per model, as everywhere; the class's conditions are asked at the next promotion.
+    """
+    stated, model = event.data["baseline"]["stage"], event.subject["model"]
+    reasons = _brought(state, event)
+    if stated not in {known.value for known in Stage}:
+        reasons.append(EventUnreadable(f"a baseline entry in no stage of ours: {stated}"))
+    if stated == Stage.PRODUCTION.value and state.production(model) is not None:
+        reasons.append(TransitionForbidden(f"{model}: two versions are stated to be in production", clause="RP-7"))
+    return reasons
+
+
+def baseline_opened(state: State, event: Event) -> list[RegistryError]:
+    """Decide the opening of a baseline: it names adopted versions as they stand."""
+    wrong = [
+        f"{one['model']}@{one['version']}"
+        for one in event.data["versions"]
+        if (record := state.version(one["model"], one["version"])) is None
+        or record.data.get("baseline") is None
+        or (record.blake3, record.data["baseline"]["stage"]) != (one["blake3"], one["stage"])
+    ]
+    return [EventUnreadable(f"a baseline over what was not adopted so: {', '.join(wrong[:5])}")] if wrong else []
+
+
+def _brought(state: State, event: Event) -> list[RegistryError]:
     model, version = model_name(event.subject["model"]), version_name(event.subject["version"])
     standing = taken(state, model, version)
     if standing is not None:
@@ -85,7 +120,6 @@ def registered(state: State, event: Event) -> list[RegistryError]:
         *data_reasons(data["training_data"]),
         *evidence_reasons(data),
         *_tags(data["tags"]),
-        *refuse_missing(missing_fields(state, data), f"{model}@{version}"),
         *_gates(data["gates"], data["artefact"]),
         *_metrics(data["metrics"]),
         *_dates(data, event),

@@ -6,7 +6,7 @@ Promotion to production in a high-risk registry needs, together, all that design
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from manual_registry.core import approvals as core
@@ -144,16 +144,25 @@ def approval_reasons(
         return [not_signed(state, request)]
     if used["sha256"] != statement_sha256(request.statement):
         return [ApprovalBad(f"{record.ref}: the event names another statement than {request.id} has", clause="RP-10")]
-    judgement = core.judge(state, request, request.statement, request.signature, moment=_promotion_moment(event))
+    moment = _promotion_moment(state, event, request)
+    judgement = core.judge(state, request, request.statement, request.signature, moment=moment)
+    if judgement.decision == "rejected":  # the fold says so too; this is the line that must not depend on it
+        told = f"{record.ref}: approval {request.id} was rejected"
+        return [ApprovalRejected(told, clause="RP-10"), *judgement.reasons]
     return list(judgement.reasons)
 
 
-def _promotion_moment(event: Event) -> Any:
-    """Freshness is measured against the pipeline's signed time where there is one (design 3.5)."""
+def _promotion_moment(state: State, event: Event, request: Request) -> datetime:
+    """Freshness is measured against the pipeline's signed time where there is one (design 3.5).
+
+    What was written after the signature counts too: a clock that was set back does not make an approval young again.
+    """
     promotion = event.data.get("promotion")
     found = read_statement(promotion["statement"]) if promotion else None
     issued = found["predicate"].get("issued_at") if found else None
-    return parse_time(issued) if isinstance(issued, str) else moment_of(event)
+    moment = parse_time(issued) if isinstance(issued, str) else moment_of(event)
+    later = [state.times.get(seq, "") for seq in range(request.signed_seq or 0, state.head_seq + 1)]
+    return max(moment, parse_time(max(later, default=event.at) or event.at))
 
 
 def wanted(state: State, record: VersionState, to: Stage) -> RegistryError:

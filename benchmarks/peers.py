@@ -1,0 +1,105 @@
+"""The programs that are measured beside: gto, dvc and mlflow from PyPI in an environment of their own; b3sum, openssl, git.
+
+What each needs before it can be timed (a repository with ten versions, a store with ten versions) is made here.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+from timing import call
+
+FROM_PYPI = ("gto", "dvc", "mlflow")
+FROM_SYSTEM = ("b3sum", "openssl", "git")
+HERE = Path(__file__).resolve().parent
+
+#: So that nothing of a person's own set-up counts, and nothing calls home in the middle of a measurement.
+QUIET = {
+    "DVC_NO_ANALYTICS": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+_PERSON = {
+    "GIT_AUTHOR_NAME": "Mira",
+    "GIT_AUTHOR_EMAIL": "mira@example.org",
+    "GIT_COMMITTER_NAME": "Mira",
+    "GIT_COMMITTER_EMAIL": "mira@example.org",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Peers:
+    """Where the peers' environment lies, and what is missing on this machine."""
+
+    directory: Path
+    missing: tuple[str, ...]
+
+    def program(self, name: str) -> str:
+        """Return the path of a peer's program."""
+        return str(self.directory / "bin" / name)
+
+    def versions(self) -> dict[str, str]:
+        """Return which versions are measured."""
+        listed = call([self.program("python"), "-m", "pip", "list", "--format=freeze"], cwd=self.directory)
+        found = dict(line.split("==", 1) for line in listed.splitlines() if "==" in line)
+        versions = {name: found.get(name, "?") for name in FROM_PYPI}
+        for name, option in (("b3sum", "--version"), ("openssl", "version"), ("git", "--version")):
+            if name not in self.missing:
+                versions[name] = next(
+                    word for word in call([name, option], cwd=self.directory).split() if word[0].isdigit()
+                )
+        return versions
+
+
+def install(directory: Path) -> Peers:
+    """Make the environment in ``directory`` unless it is there; needs the network (or pip's cache) once."""
+    missing = tuple(name for name in FROM_SYSTEM if shutil.which(name) is None)
+    if not (directory / "bin" / "mlflow").exists():
+        print(f"installing {', '.join(FROM_PYPI)} into {directory} (once; some minutes)", file=sys.stderr)
+        venv.create(directory, with_pip=True)
+        call([str(directory / "bin" / "python"), "-m", "pip", "install", "-q", *FROM_PYPI], cwd=directory)
+    return Peers(directory=directory, missing=missing)
+
+
+def gto_repository(peers: Peers, directory: Path) -> Path:
+    """Make a git repository in which gto knows ten versions of a model, one of them in production."""
+    directory.mkdir()
+    env = {**QUIET, **_PERSON}
+    call(["git", "init", "-q", "."], cwd=directory, env=env)
+    for number in range(1, 11):
+        (directory / "model.txt").write_text(f"{number}\n", encoding="utf-8")
+        call(["git", "add", "model.txt"], cwd=directory, env=env)
+        call(["git", "commit", "-q", "-m", f"version {number}"], cwd=directory, env=env)
+        call(
+            [peers.program("gto"), "register", "credit-scorecard", "--version", f"v1.0.{number}"],
+            cwd=directory,
+            env=env,
+        )
+    call(
+        [peers.program("gto"), "assign", "credit-scorecard", "--version", "v1.0.5", "--stage", "production"],
+        cwd=directory,
+        env=env,
+    )
+    return directory
+
+
+def mlflow_store(peers: Peers, directory: Path) -> str:
+    """Make a local MLflow store with ten versions; return its address."""
+    directory.mkdir()
+    uri = f"sqlite:///{directory / 'mlflow.db'}"
+    call([peers.program("python"), str(HERE / "mlflow_lookup.py"), "make", uri], cwd=directory, env=QUIET)
+    return uri
+
+
+def dvc_repository(peers: Peers, directory: Path, source: Path) -> None:
+    """Make a fresh DVC repository in ``directory`` with a copy of ``source`` in it, named big.bin."""
+    directory.mkdir()
+    call([peers.program("dvc"), "init", "-q", "--no-scm"], cwd=directory, env=QUIET)
+    call([peers.program("dvc"), "config", "core.analytics", "false"], cwd=directory, env=QUIET)
+    call([peers.program("dvc"), "config", "core.check_update", "false"], cwd=directory, env=QUIET)
+    call(["cp", str(source), str(directory / "big.bin")], cwd=directory)
