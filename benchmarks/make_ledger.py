@@ -5,8 +5,8 @@
 ``DIR/registry`` begins as a real one: `Registry` makes it, and one version goes the whole way to production, with
 artefact, evidence, signed approvals and a pipeline's signature (`trace --no-hash` verifies a signature). All versions
 after it are events and nothing else: canonical, chained, decided by the package's own core, but without a directory in
-models/, which is what `mreg verify --quick` then tells, and all that it tells. Every 20th of them is promoted to staging
-on a signed approval; tags and notes fill up to the number of events asked for. ``DIR/keys`` holds the keys.
+models/: `mreg verify --quick` finds those missing, and nothing else wrong. Every 20th of them is promoted to staging on
+a signed approval; tags and notes fill up to the number of events asked for. ``DIR/keys`` holds the keys.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import argparse
 import json
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ from manual_registry.core.decide import decide
 from manual_registry.core.decide.registration import identifier
 from manual_registry.core.errors import raise_for
 from manual_registry.core.ledger import Draft, Event, file_name, seal
+from manual_registry.core.references import own_hash, parse_reference
 from manual_registry.core.sshkeys import parse_public_key
 from manual_registry.core.state import State, fold
 from manual_registry.core.statements import APPROVAL_NAMESPACE, Position, approval_line, statement_sha256
@@ -132,13 +133,20 @@ def found_registry(place: Path, start: datetime) -> Path:
     for name in ("lead", "ci"):
         generate_ed25519(keys / name, name)
 
-    def as_(actor: str, ticks: Iterator[int] = iter(range(1_000_000))) -> Registry:
+    ticks = iter(range(1_000_000))
+
+    def as_(actor: str) -> Registry:
         return Registry.open(root, actor=actor, clock=lambda: start + timedelta(seconds=next(ticks)))
 
     Registry.init(
-        root, risk="high", system=SYSTEM, placed_on_market="2024-01-01", leads=[("Jonas Okafor <jonas@example.org>", keys / "lead.pub")],
-        actor=LEAD, clock=lambda: start - timedelta(minutes=1),
-    )  # fmt: skip
+        root,
+        risk="high",
+        system=SYSTEM,
+        placed_on_market="2024-01-01",
+        leads=[(f"Jonas Okafor <{LEAD}>", keys / "lead.pub")],
+        actor=LEAD,
+        clock=lambda: start - timedelta(minutes=1),
+    )
     as_(LEAD).pipeline_add("ci", public_key=keys / "ci.pub", as_=LEAD, key=keys / "lead")
     (place / "environment.txt").write_text("lightgbm==4.5.0\nnumpy==2.1.0\nscikit-learn==1.5.2\n", encoding="utf-8")
     (place / "serving.yaml").write_text("threshold: 0.55\nwarm_up: true\n", encoding="utf-8")
@@ -166,40 +174,27 @@ def registration(writer: Writer, chance: random.Random, model: str, version: str
         return chance.randbytes(size).hex()
 
     files = {item["path"]: {**item, "blake3": digest(), "sha256": digest()} for item in real["evidence"]}
-    auc = round(chance.uniform(0.74, 0.86), 4)
-    commit, data = digest(20), digest()
-    reference = f"lakefs://loans/{data}/training/loans.parquet"
-    content = next(iter(real["training_data"]))
+
+    def named(item: dict[str, Any]) -> dict[str, Any]:
+        return {**item, "sha256": files[item["path"]]["sha256"]}
+
+    size, reference = chance.randrange(10**6, 10**9), f"lakefs://loans/{digest()}/training/loans.parquet"
+    content = {**real["training_data"][0], "reference": reference, "hash": own_hash(parse_reference(reference))}
+    auc, brier = round(chance.uniform(0.74, 0.86), 4), round(chance.uniform(0.12, 0.16), 4)
     made = {
         **real,
-        "artefact": {
-            **real["artefact"],
-            "blake3": digest(),
-            "sha256": digest(),
-            "size": chance.randrange(10**6, 10**9),
-        },
-        "training_data": [{**content, "reference": reference, "hash": _lakefs_hash(reference)}],
-        "code": {**real["code"], "commit": commit},
+        **{name: named(real[name]) for name in ("card", "environment", "config")},
+        "artefact": {**real["artefact"], "blake3": digest(), "sha256": digest(), "size": size},
+        "training_data": [content],
+        "code": {**real["code"], "commit": digest(20)},
         "pipeline_run": f"https://ci.example.org/risk/{model}/runs/{number}",
         "hyperparameters": {**real["hyperparameters"], "trees": chance.randrange(100, 900), "seed": number},
-        "metrics": {**real["metrics"], "auc_roc": auc, "brier": round(chance.uniform(0.12, 0.16), 4)},
+        "metrics": {**real["metrics"], "auc_roc": auc, "brier": brier},
         "evidence": list(files.values()),
-        "gates": [{**one, "sha256": files[one["path"]]["sha256"]} for one in real["gates"]]
-        if real["gates"][0]["path"] in files
-        else real["gates"],
+        "gates": [named(gate) for gate in real["gates"]],
         "description": f"Scorecard {version} of {model}.",
-        "tags": {},
     }
-    for name in ("card", "environment", "config"):
-        if made[name] and made[name].get("path") in files:
-            made[name] = {**made[name], "sha256": files[made[name]["path"]]["sha256"]}
     return {**made, "composite_id": identifier(model, version, made)}
-
-
-def _lakefs_hash(reference: str) -> str:
-    from manual_registry.core.references import own_hash, parse_reference
-
-    return own_hash(parse_reference(reference)) or ""
 
 
 def stage(writer: Writer, model: str, version: str, signer: Signer) -> None:
@@ -224,9 +219,14 @@ def stage(writer: Writer, model: str, version: str, signer: Signer) -> None:
     writer.append(kinds.SIGNED, model, version, signed, actor=LEAD)
     used = {"id": f"A{opened.seq}", "sha256": statement_sha256(line.decode())}
     promoted = {
-        "from": "experimental", "to": "staging", "replaces": None, "reason": "approved", "approval": used, "promotion": None,
+        "from": "experimental",
+        "to": "staging",
+        "replaces": None,
+        "reason": "approved",
+        "approval": used,
+        "promotion": None,
         "observed": state.versions[model, version].blake3,
-    }  # fmt: skip
+    }
     writer.append(kinds.PROMOTED, model, version, promoted)
 
 

@@ -1,4 +1,4 @@
-"""The programs that are measured beside: gto, dvc and mlflow from PyPI in an environment of their own; b3sum, openssl, git.
+"""The programs that are measured beside: gto, dvc, mlflow from PyPI in an environment of their own; b3sum, openssl.
 
 What each needs before it can be timed (a repository with ten versions, a store with ten versions) is made here.
 """

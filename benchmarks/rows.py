@@ -136,56 +136,58 @@ def trace(bench: Bench) -> list[Row]:
 
 def register(bench: Bench) -> list[Row]:
     """Time `register` of one file beside cp + sync + openssl, and beside `dvc add`."""
-    source, root, copy, repository = (
-        bench.files[0],
-        bench.place / "registering",
-        bench.place / "copy.bin",
-        bench.place / "dvc",
-    )
-
-    def settled(make: Callable[[], None]) -> Callable[[], None]:
-        def before() -> None:
-            make()
-            _read(source)
-            os.sync()
-
-        return before
-
-    line = 'cp "$1" "$2" && sync "$2" && openssl dgst -sha256 "$2"'
-    found = in_turn(
-        [
-            bench.ours("register", "register", "churn", "1", str(source), root=root, before=settled(lambda: bench.small_registry(root)), after=lambda: _remove(root)),
-            Command(name="copy", words=["sh", "-c", line, "sh", str(source), str(copy)], cwd=bench.place, before=settled(lambda: None), after=copy.unlink),
-            Command(
-                name="dvc",
-                words=[bench.peers.program("dvc"), "add", "-q", "big.bin"],
-                cwd=repository,
-                env={**QUIET, "DVC_SITE_CACHE_DIR": str(bench.place / "dvc-site")},
-                before=settled(lambda: dvc_repository(bench.peers, repository, source)),
-                after=lambda: _remove(repository),
-            ),
-        ],
-        bench.runs,
-        warm=False,
-    )  # fmt: skip
+    found = in_turn(_registering(bench, bench.files[0]), bench.runs, warm=False)
     ours, title = found["register"], f"register {bench.size / 1e9:.2g} GB"
 
     def against(name: str, what: str, target: float) -> Row:
-        theirs = found[name]
+        value, told = ours.wall / found[name].wall, f"{title} / {what}"
         return Row(
-            name=f"register/{name}",
-            what=f"{title} / {what}",
-            by="wall",
-            value=ours.wall / theirs.wall,
-            target=target,
-            ours=ours,
-            theirs=theirs,
+            name=f"register/{name}", what=told, by="wall", value=value, target=target, ours=ours, theirs=found[name]
         )
 
     return [
         against("copy", "(cp + sync FILE + openssl dgst -sha256)", 1.2),
         against("dvc", "dvc add", 1.0),
         Row(name="register/memory", what=f"{title}, MB", by="memory", value=ours.memory, target=100, ours=ours),
+    ]
+
+
+def _registering(bench: Bench, source: Path) -> list[Command]:
+    """Return the three that take ``source`` in, each from nothing in every turn."""
+    root, copy, repository = bench.place / "registering", bench.place / "copy.bin", bench.place / "dvc"
+    line = 'cp "$1" "$2" && sync "$2" && openssl dgst -sha256 "$2"'
+
+    def settled(make: Callable[[], None]) -> Callable[[], None]:
+        def before() -> None:
+            make()
+            _read(source)  # in cache for everybody
+            os.sync()  # nobody pays for what somebody else left to be written
+
+        return before
+
+    return [
+        bench.ours(
+            "register",
+            *("register", "churn", "1", str(source)),
+            root=root,
+            before=settled(lambda: bench.small_registry(root)),
+            after=lambda: _remove(root),
+        ),
+        Command(
+            name="copy",
+            words=["sh", "-c", line, "sh", str(source), str(copy)],
+            cwd=bench.place,
+            before=settled(lambda: None),
+            after=copy.unlink,
+        ),
+        Command(
+            name="dvc",
+            words=[bench.peers.program("dvc"), "add", "-q", "big.bin"],
+            cwd=repository,
+            env={**QUIET, "DVC_SITE_CACHE_DIR": str(bench.place / "dvc-site")},
+            before=settled(lambda: dvc_repository(bench.peers, repository, source)),
+            after=lambda: _remove(repository),
+        ),
     ]
 
 

@@ -82,7 +82,8 @@ def table(facts: dict[str, Any], rows: list[Row]) -> list[str]:
     """Return the lines of the table."""
     told = ", ".join(f"{name} {version}" for name, version in facts["peers"].items())
     lines = [
-        f"{facts['date']}, {facts['cores']} cores, {facts['memory_gb']} GB, load {facts['load_at_start']}, Python {facts['python']}; {told}",
+        f"{facts['date']}, {facts['cores']} cores, {facts['memory_gb']} GB, load {facts['load_at_start']}",
+        f"Python {facts['python']}, {told}",
         "times are medians in seconds, wall / CPU; judged is the ratio in the column 'by'",
         "",
     ]

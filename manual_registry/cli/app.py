@@ -29,6 +29,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "fetch": "read",
         "card": "read",
         "anchor": "read",
+        "export": "sheets",
     },
     "Change": {
         "register": "change",
@@ -42,6 +43,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "archive": "stages",
         "unarchive": "stages",
         "delete": "stages",
+        "sync": "sheets",
     },
     "Approve": {
         "approval": "approvals",

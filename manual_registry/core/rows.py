@@ -123,7 +123,9 @@ def _models_row(state: State, record: VersionState, link_prefix: str) -> Row:
         "Version": record.version,
         "Storage location": storage_location(record),
         "Content hash": record.blake3[:12],
-        "Training data version": _or_none("\n".join(short_reference(item["reference"]) for item in record.data["training_data"])),
+        "Training data version": _or_none(
+            "\n".join(short_reference(item["reference"]) for item in record.data["training_data"])
+        ),
         "Code commit": code["commit"][:12] if code else None,
         "Training date": _day(record.value("training_date")),
         "Evaluation metrics": _or_none(metrics_text(decode(record.value("metrics") or {})).replace("; ", "\n")),
@@ -179,6 +181,7 @@ def _approval_row(state: State, request: Request) -> Row:
     status = approvals.status(state, request, moment)
     found = read_statement(request.statement) if request.statement else None
     said = found["predicate"] if found else {}
+    entry = request.filled if status == "filled" and request.filled else {}
     cells: dict[str, Cell] = {
         "Approval": request.id,
         "Model": request.model,
@@ -189,14 +192,21 @@ def _approval_row(state: State, request: Request) -> Row:
         "Requested by": request.actor,
         "Requested at": _day(request.at),
         "Status": status,
-        "Decision": said.get("decision"),
-        "Approver": said.get("approver"),
-        "Approval date": _day(said.get("issued_at")),
-        "Comment": said.get("comment") or None,
-        "Check": f"mreg approval sign {request.id} --as EMAIL" if status == "requested" else None,
+        "Decision": said.get("decision") or entry.get("decision"),
+        "Approver": said.get("approver") or entry.get("approver"),
+        "Approval date": _day(said.get("issued_at")) or entry.get("date"),
+        "Comment": said.get("comment") or entry.get("comment"),
+        "Check": _how_to_sign(request, status),
         "Row id": request.id,
     }
     return Row(row_id=request.id, cells=cells, look=status)
+
+
+def _how_to_sign(request: Request, status: str) -> str | None:
+    if status == "filled" and request.filled:
+        who = request.filled["approver"]
+        return f"Filled in, NOT yet signed: mreg approval sign {request.id} --as {who}"
+    return f"mreg approval sign {request.id} --as EMAIL" if status == "requested" else None
 
 
 def _approver_rows(state: State) -> list[Row]:

@@ -281,15 +281,13 @@ def _workbook(work: Workspace, loaded: Loaded, _found: Audit) -> list[Finding]:
         )
     for one in differences:
         where = f"{place}:{one.place}"
-        if one.kind is ColumnKind.EDITABLE and one.column is not None:
-            findings.append(
-                _info(
-                    "MR-V006",
-                    where,
-                    f"{one.column} of {one.row}: {one.found!r} waits (the record has {one.base!r})",
-                    Severity.INFO,
-                )
+        if one.kind is ColumnKind.EDITABLE and (one.column is not None or one.found == "typed"):
+            waits = (
+                f"{one.column} of {one.row}: {one.found!r} (the record has {one.base!r})"
+                if one.column
+                else "a typed row"
             )
+            findings.append(_info("MR-V006", where, f"{waits} waits for sync", Severity.INFO))
             continue
         told = (
             f"{one.column} of {one.row}: {one.found!r}, but the record has {one.base!r}"

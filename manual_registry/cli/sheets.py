@@ -1,0 +1,82 @@
+"""Commands about the tracking spreadsheet: sync, export csv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from manual_registry.cli.destination import check_destination
+from manual_registry.cli.options import PATH, command, group, is_stdout, output_option
+from manual_registry.cli.output import answer, clean, emit, head_line, out, out_bytes, write_file
+from manual_registry.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from manual_registry.core.syncing import Item, Outcome
+
+#: The lists of a sync in the order in which a person wants to read them, each with its word.
+_LISTS = (
+    ("problems", "problem"),
+    ("pending", "waits"),
+    ("registered", "registered"),
+    ("accepted", "accepted"),
+    ("requested", "requested"),
+    ("filled", "filled in"),
+    ("restored", "put back"),
+)
+
+
+@command("sync", example="mreg sync --from ../incoming")
+@click.option("--workbook", type=PATH, metavar="FILE", help="A copy to merge (a conflict copy, one from elsewhere).")
+@click.option(
+    "--from", "from_", type=PATH, metavar="DIR", help="Where the files of typed rows may lie, beside the root."
+)
+@pass_session
+def sync_command(session: Session, *, workbook: Path | None, from_: Path | None) -> None:
+    """Read people's edits of the workbook back, then refresh it (not a cloud sync).
+
+    Owner, Notes and typed rows are taken; a changed Stage becomes a request; everything else is told and put back.
+    """
+    done = session.open().sync(workbook=workbook, from_=from_)
+    answer(session, done.document(), _lines(done.outcome))
+    if not session.json:
+        out(head_line(done.head))
+
+
+def _lines(outcome: Outcome) -> Iterator[str]:
+    told = [(word, item) for name, word in _LISTS for item in getattr(outcome, name)]
+    if not told:
+        yield "nothing to do: the workbook holds no edits"
+    for word, item in told:
+        yield f"{word:<10}  {_place(item)}: {clean(item.message)}"
+
+
+def _place(item: Item) -> str:
+    where = f"{item.sheet} {item.row}".strip()
+    return clean(f"{where}, {item.column}" if item.column else where)
+
+
+@group("export", example="mreg export csv -o register.csv")
+def export_command() -> None:
+    """Write the register for other programs."""
+
+
+@export_command.command("csv", example="mreg export csv -o register.csv")
+@output_option(required=True)
+@pass_session
+def csv_command(session: Session, *, output: Path) -> None:
+    """Write one line per version as CSV; no cell can act as a formula."""
+    registry = session.open()
+    data = registry.export_csv()
+    if is_stdout(output):
+        out_bytes(data)
+        return
+    check_destination(session, output)
+    write_file(output, data)
+    count = len(data.splitlines()) - 1
+    if session.json:
+        emit({"schema": "manual-registry/export-csv/1", "path": str(output), "versions": count})
+    else:
+        out(f"wrote {clean(output)}: {count} version{'' if count == 1 else 's'}")

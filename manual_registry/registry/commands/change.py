@@ -1,0 +1,218 @@
+"""Commands of the facade: what brings facts in and moves versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from manual_registry.registry.commands.base import Commands, path_or_none
+
+if TYPE_CHECKING:
+    from manual_registry.core.results import Result
+    from manual_registry.ports import Progress
+    from manual_registry.registry.synced import Synced
+
+
+class ChangeCommands(Commands):
+    """What brings facts in and moves versions."""
+
+    def register(
+        self,
+        model: str,
+        version: str,
+        path: str | Path,
+        *,
+        metadata: str | Path | None = None,
+        commit: str | None = None,
+        repo: str | Path | None = None,
+        data: Sequence[str] = (),
+        pipeline_run: str | None = None,
+        trained: str | None = None,
+        owner: str | None = None,
+        metrics: str | Path | None = None,
+        params: str | Path | None = None,
+        gates: Sequence[str | Path] = (),
+        config: str | Path | None = None,
+        prompt: str | Path | None = None,
+        environment: str | Path | None = None,
+        card: str | Path | None = None,
+        dereference: bool = False,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Register ``path`` (a file or directory) as ``model``@``version`` (``next`` counts up).
+
+        Copies it, hashes it (BLAKE3 and SHA-256), and writes one event. The same again is ``changed`` False; anything
+        else under a version that stands raises :class:`VersionTaken` naming what differs (clause RP-1). All problems of
+        the metadata are raised together.
+        """
+        from manual_registry.registry import gathering, registering
+
+        given = gathering.Given(
+            metadata=path_or_none(metadata),
+            commit=commit,
+            repo=path_or_none(repo),
+            data=data,
+            pipeline_run=pipeline_run,
+            trained=trained,
+            owner=owner,
+            metrics=path_or_none(metrics),
+            params=path_or_none(params),
+            gates=[Path(gate) for gate in gates],
+            config=path_or_none(config),
+            prompt=path_or_none(prompt),
+            environment=path_or_none(environment),
+            card=path_or_none(card),
+        )
+        return registering.register(
+            self._work, model, version, Path(path), given, dereference=dereference, progress=progress
+        )
+
+    def metadata_template(self, path: str | Path, *, repo: str | Path | None = None) -> str:
+        """Return a metadata file for ``path``, a start filled from git, DVC and CI."""
+        from manual_registry.registry import registering
+
+        return registering.template(self._work, Path(path), repo=path_or_none(repo))
+
+    def attach(
+        self,
+        ref: str,
+        *,
+        gates: Sequence[str | Path] = (),
+        card: str | Path | None = None,
+        environment: str | Path | None = None,
+        metadata: str | Path | None = None,
+        evidence: Sequence[str | Path] = (),
+    ) -> Result:
+        """Add evidence and fill empty fields; never changes what stands. An open approval lapses."""
+        from manual_registry.registry import gathering, registering
+
+        given = gathering.Given(
+            metadata=path_or_none(metadata),
+            gates=[Path(gate) for gate in gates],
+            card=path_or_none(card),
+            environment=path_or_none(environment),
+            evidence=[Path(one) for one in evidence],
+        )
+        return registering.attach(self._work, ref, given)
+
+    def promote(
+        self,
+        ref: str,
+        *,
+        to: str,
+        reason: str | None = None,
+        pipeline: str | None = None,
+        pipeline_key: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Move a version to ``staging``, ``production`` or back to ``experimental``.
+
+        Raises every reason against it at once; :class:`ApprovalWanted` (exit 9) when only a signature is missing.
+        """
+        from manual_registry.registry import promoting
+
+        return promoting.promote(
+            self._work,
+            ref,
+            to=to,
+            reason=reason,
+            pipeline=pipeline,
+            pipeline_key=path_or_none(pipeline_key),
+            progress=progress,
+        )
+
+    def rollback(
+        self,
+        model: str,
+        *,
+        to: str,
+        reason: str,
+        pipeline: str | None = None,
+        pipeline_key: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Go back to a version that was in production; a lead ratifies it (the result's ``id``) within 48 hours."""
+        from manual_registry.registry import promoting
+
+        return promoting.rollback(
+            self._work,
+            model,
+            to=to,
+            reason=reason,
+            pipeline=pipeline,
+            pipeline_key=path_or_none(pipeline_key),
+            progress=progress,
+        )
+
+    def archive(self, ref: str, *, reason: str, progress: Progress | None = None) -> Result:
+        """Archive a version and move its files into a BagIt bag, verified before the working copy goes."""
+        from manual_registry.registry import archiving
+
+        return archiving.archive(self._work, ref, reason=reason, progress=progress)
+
+    def archive_pending(self, *, progress: Progress | None = None) -> Result:
+        """Move every archived version whose files still lie in models/; deployed ones are told and left."""
+        from manual_registry.registry import archiving
+
+        return archiving.archive_pending(self._work, progress=progress)
+
+    def unarchive(self, ref: str, *, reason: str, progress: Progress | None = None) -> Result:
+        """Copy a version back from its bag, into staging; the bag stays."""
+        from manual_registry.registry import archiving
+
+        return archiving.unarchive(self._work, ref, reason=reason, progress=progress)
+
+    def deploy(
+        self, ref: str, *, environment: str, at: str | None = None, path: str | None = None, end: bool = False
+    ) -> Result:
+        """Record a deployment (``end``: its end); it ends the model's earlier deployment in that environment."""
+        from manual_registry.registry import remarking
+
+        return remarking.deploy(self._work, ref, environment=environment, at=at, path=path, end=end)
+
+    def alias_set(self, model: str, name: str, version: str) -> Result:
+        """Let ``name`` mean ``version`` of ``model``."""
+        from manual_registry.registry import remarking
+
+        return remarking.alias_set(self._work, model, name, version)
+
+    def alias_remove(self, model: str, name: str) -> Result:
+        """Take an alias away."""
+        from manual_registry.registry import remarking
+
+        return remarking.alias_remove(self._work, model, name)
+
+    def tag(self, ref: str, tags: Mapping[str, str]) -> Result:
+        """Set tags on a version."""
+        from manual_registry.registry import remarking
+
+        return remarking.tag(self._work, ref, tags)
+
+    def note(self, ref: str, text: str) -> Result:
+        """Add a note to a version."""
+        from manual_registry.registry import remarking
+
+        return remarking.note(self._work, ref, text)
+
+    def delete(self, ref: str) -> NoReturn:
+        """Refuse (clause RP-2), whether ``ref`` exists or not."""
+        from manual_registry.registry import archiving
+
+        raise archiving.delete(ref)
+
+    def sync(self, *, workbook: str | Path | None = None, from_: str | Path | None = None) -> Synced:
+        """Read people's edits of the workbook back, then refresh the view (not a cloud sync).
+
+        ``workbook``: a copy to merge (a conflict copy, a copy from another machine); ``from_``: the directory below
+        which typed rows may name files, beside the root. The result's ``document()`` is ``manual-registry/sync/1``.
+        """
+        from manual_registry.registry import syncing
+
+        return syncing.sync(self._work, workbook=path_or_none(workbook), from_=path_or_none(from_))
+
+    def reset_view(self) -> Result:
+        """Render the workbook anew; the old file is set aside whole."""
+        from manual_registry.registry import views
+
+        return views.reset(self._work)
