@@ -75,7 +75,13 @@ def _figure(value: float | None) -> str:
 
 
 def _seconds(timing: Timing | None) -> str:
-    return "-" if timing is None else f"{timing.wall:.3f} / {timing.cpu:.3f}"
+    if timing is None:
+        return "-"
+    return f"{_time(timing.wall)} / {_time(timing.cpu)}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.3f}" if seconds else "-"
 
 
 def table(facts: dict[str, Any], rows: list[Row]) -> list[str]:

@@ -32,22 +32,41 @@ class Refreshed:
     """What a refresh did: ``written`` False when it was open elsewhere or held edits of tool-owned cells.
 
     ``set_aside`` is the path of the person's file where openpyxl would have dropped something; ``warnings`` are
-    sentences for the user; ``waiting`` counts edits that wait for `sync`.
+    sentences for the user; ``waiting`` counts edits that wait for `sync`; ``sha256`` is of the file as it is left
+    (None: it could not be brought up to date).
     """
 
     written: bool
     set_aside: Path | None = None
     warnings: tuple[str, ...] = ()
     waiting: int = 0
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TypedRow:
-    """A row that a person typed into a sheet of ours (no row id): ``number`` is its row, ``cells`` by header."""
+    """A row that a person typed into a sheet of ours (no row id): ``number`` is its row, ``cells`` by header.
+
+    ``formulas`` are the headers whose cells hold a formula (its text stands in ``cells``).
+    """
 
     sheet: str
     number: int
     cells: Mapping[str, Cell]
+    formulas: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """A workbook read once: what differs from the base, what people typed, and which bytes that was (SHA-256).
+
+    ``notices`` are sentences about what is no reason to refuse the file (macros, hidden sheets, merged cells).
+    """
+
+    sha256: str
+    differences: tuple[Difference, ...]
+    typed: tuple[TypedRow, ...]
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,13 +77,15 @@ class Instructions:
     ``keep``: the same for cells that stay as the person left them (waiting, with a problem told in Check).
     Every other cell of a known row that differs from the base is put back, deleted rows come back.
     ``adopt``: (sheet, row number) of typed rows -> the row id that they now have; people's own cells in them stay.
-    ``says``: text for the Check cell of (sheet, row id) or (sheet, row number of a typed row).
+    ``says``: text for the Check cell of (sheet, row id) or (sheet, row number of a typed or copied row).
+    ``read``: SHA-256 of the file that all this was decided about; another one is left alone (None: any).
     """
 
     accept: frozenset[tuple[str, str, str]] = frozenset()
     keep: frozenset[tuple[str, str, str]] = frozenset()
     adopt: Mapping[tuple[str, int], str] = field(default_factory=dict)
     says: Mapping[tuple[str, str | int], str] = field(default_factory=dict)
+    read: str | None = None
 
 
 class WorkbookPort(Protocol):
@@ -78,6 +99,9 @@ class WorkbookPort(Protocol):
 
     def typed_rows(self, path: Path, base: View) -> tuple[TypedRow, ...]:
         """Return the rows without a row id that hold something in a column of ours; writes nothing."""
+
+    def read(self, path: Path, base: View) -> Reading | None:
+        """Read all that `sync` needs in one go; None: there is no file."""
 
     def refresh(self, path: Path, base: View | None, new: View, *, sync: Instructions | None = None) -> Refreshed:
         """Bring the file from ``base`` to ``new``; cells that differ from the base stay as they are.

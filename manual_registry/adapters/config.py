@@ -1,7 +1,7 @@
 """registry.toml: what a person may set (design 3.1, 3.4).
 
 System, risk, placed-on-market date and ``[policy]`` stand here to be read and edited; what counts is what the ledger has
-put in force. ``[workbook] path`` counts at once.
+put in force. ``[workbook]`` counts at once.
 """
 
 from __future__ import annotations
@@ -21,18 +21,24 @@ from manual_registry.core.values import Risk
 FILE = "registry.toml"
 FORMAT = 1
 _TABLES = {"policy", "workbook", "storage"}
+#: An hour: a file that never comes to rest would never be written.
+_LONGEST_QUIET = 3600
 _MEMBERS = {"format", "system", "risk", "placed_on_market", *_TABLES}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """The parsed file. ``policy`` is the full document; ``workbook`` the path as written."""
+    """The parsed file. ``policy`` is the full document; ``workbook`` the path as written.
+
+    ``quiet_seconds``: how long the workbook must have been quiet before the view is written; None: it does not say.
+    """
 
     system: str
     risk: str
     placed_on_market: str | None
     policy: Mapping[str, Json]
     workbook: str
+    quiet_seconds: float | None = None
 
     def governed(self) -> dict[str, Json]:
         """Return what must be equal to the policy in force."""
@@ -83,7 +89,21 @@ def _config(document: dict[str, Any]) -> Config:
         placed_on_market=_placed(document.get("placed_on_market")),
         policy=policy_from(policy, Risk(risk)).document,
         workbook=workbook.get("path") or "registry.xlsx",
+        quiet_seconds=_quiet(workbook),
     )
+
+
+def _quiet(workbook: dict[str, Any]) -> float | None:
+    """Read ``[workbook] quiet_seconds``; other members than it and ``path`` are typing errors."""
+    unknown = sorted(workbook.keys() - {"path", "quiet_seconds"})
+    if unknown:
+        raise BadConfig(f"{FILE}: workbook.{', workbook.'.join(unknown)} is not known here", location=FILE)
+    found = workbook.get("quiet_seconds")
+    if found is None:
+        return None
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= _LONGEST_QUIET:
+        raise BadConfig(f"{FILE}: workbook.quiet_seconds must be a number of seconds from 0 to {_LONGEST_QUIET}", location=FILE)
+    return float(found)
 
 
 def _placed(value: Any) -> str | None:
@@ -125,6 +145,7 @@ def render(*, system: str, risk: Risk, placed_on_market: str | None, policy: Map
         "",
         "[workbook]",
         'path = "registry.xlsx"  # may lie elsewhere, in a synced folder say',
+        "# quiet_seconds = 30  # the view is written only when the file has been quiet for so long (0 in this folder)",
         "",
     ]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ file.
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -38,20 +39,26 @@ class Hashed:
 
 
 def read_through(
-    source: int, *, sha256: bool, sink: Sink | None = None, tick: Tick | None = None, buffer: int = BUFFER
+    source: int,
+    *,
+    sha256: bool,
+    sink: Sink | None = None,
+    tick: Tick | None = None,
+    buffer: int = BUFFER,
+    alone: bool = True,
 ) -> Hashed:
     """Read descriptor ``source`` to its end; hand every piece to ``sink`` on the way.
 
-    ``tick`` is called with the bytes of each piece; ``buffer`` is the size of a piece in bytes. ``OSError``
-    passes through.
+    ``tick`` is called with the bytes of each piece; ``buffer`` is the size of a piece in bytes. ``alone`` False: other
+    files are hashed at the same time, so that this thread is all that works on this one. ``OSError`` passes through.
     """
     from blake3 import blake3
 
     small = os.fstat(source).st_size <= buffer
-    fast = blake3(max_threads=1 if small else blake3.AUTO)
+    fast = blake3(max_threads=blake3.AUTO if alone and not small else 1)
     slow = hashlib.sha256() if sha256 else None
     updates: list[_Update] = [fast.update] + ([slow.update] if slow else [])
-    read = _small if small else _large
+    read = _small if small else _large if alone else _steady
     size = read(source, updates, sink, tick, buffer)
     return Hashed(size=size, blake3=str(fast.hexdigest()), sha256=slow.hexdigest() if slow else None)
 
@@ -70,10 +77,31 @@ def _small(source: int, updates: list[_Update], sink: Sink | None, tick: Tick | 
     return size
 
 
+def _steady(source: int, updates: list[_Update], sink: Sink | None, tick: Tick | None, buffer: int) -> int:
+    """Read and hash in one thread: what it reads stays in the cache of its core."""
+    whole = _buffer(buffer)
+    size = 0
+    while count := os.readv(source, [whole]):
+        piece = whole[:count]
+        for update in updates:
+            update(piece)
+        if sink:
+            sink(piece)
+        size += count
+        if tick:
+            tick(count)
+    return size
+
+
+def _buffer(size: int) -> memoryview:
+    # It begins with a page, unlike malloc's: Linux copies to an address 16 bytes off at less than half the speed.
+    return memoryview(mmap.mmap(-1, size))
+
+
 def _large(source: int, updates: list[_Update], sink: Sink | None, tick: Tick | None, buffer: int) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
-    buffers = [memoryview(bytearray(buffer)) for _ in range(_SLOTS)]
+    buffers = [_buffer(buffer) for _ in range(_SLOTS)]
     pending: list[list[Future[object]]] = [[] for _ in buffers]
     size = slot = 0
     with ExitStack() as stack:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import sys
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,6 +84,93 @@ def forget(registry_id: str, root: Path | str) -> str | None:
     except OSError as error:
         return f"this machine's memory cannot be changed ({error.strerror or error}: {state_dir()})"
     return None
+
+
+# -- workbooks --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """A workbook as a `sync` left it, with nothing open: its SHA-256, the ledger's head, the ledger's mark then."""
+
+    sha256: str
+    seq: int
+    hash: str
+    mark: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """What this machine knows of one registry's workbook.
+
+    ``written`` is the SHA-256 of what this machine wrote there last; ``merged`` those of copies that were merged.
+    """
+
+    written: str | None = None
+    settled: Settled | None = None
+    merged: tuple[str, ...] = ()
+
+
+#: How many merged copies are remembered.
+_MERGED: Final = 50
+
+
+def recall_view(root: Path, workbook: Path) -> Seen:
+    """Return what is known of the workbook of the registry at ``root``; nothing is known when it cannot be read."""
+    record = _read(_view_file(root, workbook)) or {}
+    settled, merged = record.get("settled"), record.get("merged")
+    written = record.get("written")
+    return Seen(
+        written=written if isinstance(written, str) else None,
+        settled=_settled(settled) if isinstance(settled, dict) else None,
+        merged=tuple(one for one in merged if isinstance(one, str)) if isinstance(merged, list) else (),
+    )
+
+
+def _settled(found: dict[str, Any]) -> Settled | None:
+    sha256, seq, digest, mark = (found.get(name) for name in ("sha256", "seq", "hash", "mark"))
+    if type(seq) is not int or not all(isinstance(one, str) for one in (sha256, digest, mark)):
+        return None
+    return Settled(sha256=str(sha256), seq=seq, hash=str(digest), mark=str(mark))
+
+
+def remember_written(root: Path, workbook: Path, sha256: str) -> None:
+    """Remember what this machine has just written there; a memory that cannot be written costs speed only."""
+    _remember_view(root, workbook, replace(recall_view(root, workbook), written=sha256))
+
+
+def remember_settled(root: Path, workbook: Path, settled: Settled) -> None:
+    """Remember that a sync left nothing open."""
+    _remember_view(root, workbook, replace(recall_view(root, workbook), settled=settled))
+
+
+def remember_merged(root: Path, workbook: Path, sha256: str) -> None:
+    """Remember that a copy of the workbook was merged."""
+    seen = recall_view(root, workbook)
+    merged = (*(one for one in seen.merged if one != sha256), sha256)[-_MERGED:]
+    _remember_view(root, workbook, replace(seen, merged=merged))
+
+
+def _remember_view(root: Path, workbook: Path, seen: Seen) -> None:
+    if seen == recall_view(root, workbook):
+        return
+    record = {"root": _place(root), "workbook": _place(workbook), **asdict(seen)}
+    with contextlib.suppress(OSError):  # `remember` tells that this machine cannot remember
+        _replace(_view_file(root, workbook), json.dumps(record, sort_keys=True).encode() + b"\n")
+
+
+def _view_file(root: Path, workbook: Path) -> Path:
+    return state_dir() / "views" / f"{_view_key(root, workbook)}.json"
+
+
+def renderings_dir(root: Path, workbook: Path) -> Path:
+    """Return where the tool's own last renderings of this workbook are kept (RP-3)."""
+    return state_dir() / "renderings" / _view_key(root, workbook)
+
+
+def _view_key(root: Path, workbook: Path) -> str:
+    name = f"{_place(root)}\n{_place(workbook)}".encode("utf-8", "surrogateescape")
+    return hashlib.sha256(name).hexdigest()[:32]
 
 
 def _place(root: Path | str) -> str:

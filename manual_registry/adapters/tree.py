@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,8 @@ _LEFT_OUT_DIRECTORIES = frozenset({"__pycache__"})
 #: Deeper trees are nobody's model, and the recursion here has an end.
 _MAX_DEPTH = 100
 _MAX_JOBS = 32
+#: Files that are smaller than this on average keep Python busy rather than the hashes.
+_WORTH_A_THREAD = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -279,11 +281,13 @@ def survey(
     hashes: bool = True,
     sha256: bool = False,
     jobs: int | None = None,
+    alone: bool = True,
     progress: Progress | None = None,
 ) -> Survey:
     """Look at a stored directory for `verify`: refuses nothing, leaves nothing out, tells everything.
 
-    ``hashes=False`` gives names and sizes only. A missing ``path`` is one problem (ArtefactMissing).
+    ``hashes=False`` gives names and sizes only. ``alone`` False: others are hashed at the same time, this one by one
+    thread. A missing ``path`` is one problem (ArtefactMissing).
     """
     try:
         found = walk(path, leave_out=False)
@@ -295,46 +299,55 @@ def survey(
         plain = tuple(FileEntry(path=file.path, size=file.size) for file in fit)
         return Survey(files=plain, problems=found.problems)
     kept = Walk(kind=found.kind, name=found.name, files=fit)
-    entries, problems = _hash_all(kept, sha256, jobs, progress)
+    entries, problems = _hash_all(kept, sha256, jobs if alone else 1, progress, alone=alone)
     return Survey(files=entries, problems=(*found.problems, *problems))
 
 
 def _hash_all(
-    found: Walk, sha256: bool, jobs: int | None, progress: Progress | None
+    found: Walk, sha256: bool, jobs: int | None, progress: Progress | None, *, alone: bool = True
 ) -> tuple[tuple[FileEntry, ...], tuple[RegistryError, ...]]:
     from manual_registry.adapters.hashing import BUFFER, read_through
 
     tick = counter(progress, found.size)
-    workers = _workers(jobs, sha256, len(found.files))
-    buffer = max(BUFFER // workers, 1 << 18)
+    count = workers(jobs, sha256, [file.size for file in found.files])
+    buffer = BUFFER if alone and count == 1 else BUFFER // 2
 
     def one(source: Source) -> FileEntry | RegistryError:
         try:
             with opened_source(source) as descriptor:
-                done = read_through(descriptor, sha256=sha256, tick=tick, buffer=buffer)
+                done = read_through(descriptor, sha256=sha256, tick=tick, buffer=buffer, alone=alone and count == 1)
         except RegistryError as error:
             return error
         except OSError as error:
             return unreadable(error, printable(source.path))
         return FileEntry(path=source.path, size=done.size, blake3=done.blake3, sha256=done.sha256)
 
-    results = _map(one, found.files, workers)
+    results = _map(one, found.files, count)
     entries = tuple(result for result in results if isinstance(result, FileEntry))
     return entries, tuple(result for result in results if isinstance(result, RegistryError))
 
 
-def _workers(jobs: int | None, sha256: bool, files: int) -> int:
-    # One BLAKE3 fills all cores by itself; SHA-256 fills one.
-    wanted = jobs or ((os.cpu_count() or 1) if sha256 else 1)
-    return max(1, min(wanted, files, _MAX_JOBS))
+def workers(jobs: int | None, sha256: bool, sizes: Sequence[int]) -> int:
+    """Return how many files (or directories) of ``sizes`` bytes to hash at once; 1: all cores on each in turn.
+
+    Several at once is quicker, since each then stays with one core, unless one outweighs the others. ``jobs`` is what
+    the user asked for.
+    """
+    if jobs is None:
+        whole, largest, cores = sum(sizes), max(sizes, default=0), os.cpu_count() or 1
+        outweighs = largest > 0.7 * whole if sha256 else largest * cores > 1.25 * whole
+        if outweighs or whole < len(sizes) * _WORTH_A_THREAD:
+            return 1
+        jobs = cores
+    return max(1, min(jobs, len(sizes), _MAX_JOBS))
 
 
 def _map(
-    function: Callable[[Source], FileEntry | RegistryError], sources: tuple[Source, ...], workers: int
+    function: Callable[[Source], FileEntry | RegistryError], sources: tuple[Source, ...], count: int
 ) -> list[FileEntry | RegistryError]:
-    if workers == 1:
+    if count == 1:
         return [function(source) for source in sources]
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(count) as pool:
         return list(pool.map(function, sources))

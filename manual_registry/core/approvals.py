@@ -286,3 +286,19 @@ def status(state: State, request: Request, now: datetime) -> str:
 def is_open(request: Request) -> bool:
     """Tell whether the request can still be signed or used."""
     return request.status in ("requested", "signed")
+
+
+def owes_signature(state: State, request: Request) -> bool:
+    """Tell whether the step that is asked for needs a signature; else the request waits for the command that takes it."""
+    to = Stage(request.to)
+    if request.ratifies is not None:
+        return True
+    if to is Stage.ARCHIVED and request.from_stage != Stage.PRODUCTION.value:
+        return False
+    return state.policy.needs_approval(to, has_lead=state.has_lead)
+
+
+def step_command(request: Request) -> str:
+    """Return the command that takes the step once nothing but that is missing."""
+    ref = f"{request.model}@{request.version}"
+    return f"mreg archive {ref} --reason TEXT" if request.to == Stage.ARCHIVED.value else f"mreg promote {ref} --to {request.to}"

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from manual_registry.core import approvals
 from manual_registry.core import events as kinds
@@ -24,6 +24,7 @@ from manual_registry.core.decide import decide
 from manual_registry.core.errors import (
     ApprovalUnknown,
     ApprovalWanted,
+    BadTime,
     ChainBroken,
     ClockBackwards,
     EventMissing,
@@ -40,6 +41,7 @@ from manual_registry.core.results import Finding, Severity
 from manual_registry.core.state import State
 from manual_registry.core.times import parse_time
 from manual_registry.core.trusted import forged
+from manual_registry.core.values import Stage
 
 
 def finding(error: RegistryError, *, severity: Severity = Severity.ERROR, location: str | None = None) -> Finding:
@@ -239,7 +241,7 @@ def check_deadlines(audit: Audit, now: datetime) -> None:
     for request in audit.state.requests.values():
         if request.ratifies is None or request.status == "used":
             continue
-        due = parse_time(request.at) + timedelta(hours=approvals.RATIFY_HOURS)
+        due = _due(request.at)
         ref = f"{request.model}@{request.version}"
         wanted = ApprovalWanted(
             f"{ref}: the rollback of event {request.ratifies} was not ratified{_how(request.status, now, due)}",
@@ -247,6 +249,7 @@ def check_deadlines(audit: Audit, now: datetime) -> None:
         )
         late = Severity.ERROR if now > due or request.status == "rejected" else Severity.WARNING
         audit.findings.append(finding(wanted, severity=late, location=f"approvals/{request.id}"))
+    _check_baselines(audit, now)
     for record in audit.state.versions.values():
         if record.move_pending:
             audit.findings.append(
@@ -260,6 +263,37 @@ def check_deadlines(audit: Audit, now: datetime) -> None:
             )
 
 
+def _due(at: str) -> datetime:
+    """Return until when a lead has to sign for what happened at ``at``; for what is no time (a finding itself): now."""
+    try:
+        return parse_time(at) + timedelta(hours=approvals.RATIFY_HOURS)
+    except (BadTime, OverflowError):
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def _check_baselines(audit: Audit, now: datetime) -> None:
+    """Tell what an old sheet stated to be approved and no lead has confirmed: an adopted version signs nothing."""
+    state = audit.state
+    named = {(one["model"], one["version"]): found for found in state.baselines.values() for one in found.versions}
+    waiting: dict[str, datetime] = {}
+    for name, record in state.versions.items():
+        stated = str((record.data.get("baseline") or {}).get("stage"))
+        governed = stated in (Stage.STAGING.value, Stage.PRODUCTION.value)
+        if not governed or not state.policy.needs_approval(Stage(stated), has_lead=state.has_lead):
+            continue
+        found = named.get(name)
+        if found is None:
+            place = f"ledger/{file_name(record.seq)}"
+            told = f"{record.ref} was adopted in {stated}, and no baseline names it that a lead could confirm"
+            audit.findings.append(finding(ApprovalWanted(told, location=place, clause="RP-10")))
+        elif found.signed_seq is None:
+            waiting[found.id] = _due(found.at)
+    for id, due in waiting.items():
+        told = f"no lead has confirmed baseline {id}{_how('requested', now, due)}"
+        late = Severity.ERROR if now > due else Severity.WARNING
+        audit.findings.append(finding(ApprovalWanted(told, clause="RP-10"), severity=late, location=f"approvals/{id}"))
+
+
 def _how(status: str, now: datetime, due: datetime) -> str:
     if status == "rejected":
         return ": a lead rejected it"
@@ -268,6 +302,22 @@ def _how(status: str, now: datetime, due: datetime) -> str:
 
 _ANCHOR_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _ANCHOR_SEQ = re.compile(r"(?:seq=)?([1-9][0-9]{0,11})")
+
+
+def check_baselines(audit: Audit) -> None:
+    """Warn of adopted stages that no lead has confirmed: they are stated, not decided here."""
+    for found in audit.state.baselines.values():
+        if found.signed_seq is None:
+            audit.findings.append(
+                Finding(
+                    code="MR-F003",
+                    severity=Severity.WARNING,
+                    location=f"approvals/{found.id}",
+                    message=f"the stages of {len(found.versions)} versions are as {found.source} stated them; no lead has"
+                    f" confirmed them yet (mreg approval sign {found.id} --as EMAIL)",
+                    clause="RP-16",
+                )
+            )
 
 
 def parse_anchor(text: str) -> tuple[str | None, int, str]:

@@ -11,7 +11,7 @@ from manual_registry.core.canonical import decode
 from manual_registry.core.errors import Json
 from manual_registry.core.ledger import Event
 from manual_registry.core.policy import retention_until
-from manual_registry.core.state import Request, State, VersionState
+from manual_registry.core.state import Baseline, Request, State, VersionState
 from manual_registry.core.statements import read_statement
 from manual_registry.core.values import Stage
 
@@ -118,6 +118,7 @@ def version_document(state: State, record: VersionState, now: datetime) -> dict[
             for step in record.steps
         ],
         "ci": data["ci"],
+        "baseline": decode(data["baseline"]) if data.get("baseline") else None,
         "events": list(record.event_seqs),
     }
 
@@ -137,6 +138,20 @@ def approval_row(state: State, request: Request, now: datetime) -> dict[str, Jso
         "status": approvals.status(state, request, now),
         "approver": approver_of(request)[0],
         "problems": problems,
+    }
+
+
+def baseline_row(found: Baseline) -> dict[str, Json]:
+    """Return the entry of ``manual-registry/approvals/1`` for the confirmation of a baseline."""
+    return {
+        "id": found.id,
+        "kind": "baseline",
+        "model": None,
+        "version": None,
+        "to": None,
+        "status": "requested" if found.signed_seq is None else "used",
+        "approver": found.signer,
+        "problems": [],
     }
 
 

@@ -7,6 +7,7 @@ the base of every comparison with a person's workbook is recomputed with this mo
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 
 from manual_registry.core import approvals
@@ -45,8 +46,8 @@ MODELS: tuple[Column, ...] = (
     Column(header="Pipeline run", width=14, outline=True),
     Column(header="Composite version", width=60, outline=True),
     Column(header="Retention until", width=12, outline=True),
-    Column(header="Owner", kind=_E, width=13, wrap=True),
-    Column(header="Notes", kind=_E, width=20, wrap=True),
+    Column(header="Owner", kind=_E, width=13, wrap=True, shared=True),
+    Column(header="Notes", kind=_E, width=20, wrap=True, shared=True),
     Column(header="Check", width=20, wrap=True, volatile=True),
     Column(header="Row id", hidden=True),
 )
@@ -158,7 +159,7 @@ def _evidence_base(record: VersionState) -> str:
 def _problem(state: State, record: VersionState) -> str | None:
     """Say what a reader should know at this head; a "!" makes the row stand out."""
     waiting = [
-        f"{name} waits for a signature"
+        f"{name} waits for {'a signature' if approvals.owes_signature(state, state.requests[name]) else state.requests[name].to}"
         for name in record.requests
         if state.requests[name].status == "requested" and state.requests[name].ratifies is None
     ]
@@ -196,17 +197,29 @@ def _approval_row(state: State, request: Request) -> Row:
         "Approver": said.get("approver") or entry.get("approver"),
         "Approval date": _day(said.get("issued_at")) or entry.get("date"),
         "Comment": said.get("comment") or entry.get("comment"),
-        "Check": _how_to_sign(request, status),
+        "Check": _how_to_go_on(state, request, status),
         "Row id": request.id,
     }
     return Row(row_id=request.id, cells=cells, look=status)
 
 
-def _how_to_sign(request: Request, status: str) -> str | None:
+def _how_to_go_on(state: State, request: Request, status: str) -> str | None:
     if status == "filled" and request.filled:
-        who = request.filled["approver"]
-        return f"Filled in, NOT yet signed: mreg approval sign {request.id} --as {who}"
-    return f"mreg approval sign {request.id} --as EMAIL" if status == "requested" else None
+        return f"Filled in, NOT yet signed: {sign_command(request)}"
+    if status != "requested":
+        return None
+    if not approvals.owes_signature(state, request):
+        return f"No signature is owed: {approvals.step_command(request)}"
+    return f"mreg approval sign {request.id} --as EMAIL"
+
+
+def sign_command(request: Request) -> str:
+    """Return the command that signs what was filled in, as it was filled in."""
+    entry = request.filled or {}
+    tail = " --reject" if entry.get("decision") == "rejected" else ""
+    if entry.get("comment"):
+        tail += f" --comment {shlex.quote(str(entry['comment']))}"
+    return f"mreg approval sign {request.id} --as {entry.get('approver') or 'EMAIL'}{tail}"
 
 
 def _approver_rows(state: State) -> list[Row]:

@@ -1,19 +1,30 @@
 """`sync` decided: what a person's differences from the base mean (design 3.3). No I/O.
 
-Rules held here: a differing tool-owned cell is reported and put back; an editable cell becomes an event after
-validation; row ids that disagree with Model and Version in several rows are a partial sort, the same row id twice is a
-copied row, and nothing of them is accepted; a deleted row comes back; a number in a text column is spreadsheet damage,
-told and put right, never an edit.
+Rules held here: a differing tool-owned cell is reported and put back; an editable cell may become an event after
+validation; row ids that disagree with what stands in several rows are a partial sort, the same row id twice is a copied
+row, and nothing of them is accepted, nor put back (a person's own columns may have been sorted along); a deleted row
+comes back; a number or a formula in a text column is spreadsheet damage, told and put right, never an edit.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from manual_registry.core.errors import Json
-from manual_registry.core.view import Cell, ColumnKind, Difference
+from manual_registry.core.view import Cell, ColumnKind, Difference, Row, View
+
+Spot = tuple[str, str, str]
+
+#: How much of a text is repeated in a message.
+_SHOWN: Final = 80
+#: So many cells of one editable column that changed places among themselves were sorted, not edited.
+_SORTED: Final = 3
+#: Values that belong to one row only: where they stand in another one, rows were sorted in part.
+_IDENTITY: Final = ("Model", "Version", "Approval")
+_UNIQUE: Final = ("SHA-256", "Composite version", "Storage location")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,81 +73,184 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sorted:
-    """The differences by what they are. ``edits`` are editable cells that may become events."""
+    """The differences by what they are.
+
+    ``edits`` are editable cells that may become events; ``kept`` are cells that stay as they are, since it cannot be
+    told what they mean; ``notes`` are texts for Check cells, by (sheet, row id or row number).
+    """
 
     edits: tuple[Difference, ...]
-    restored: tuple[Item, ...]
+    restored: tuple[tuple[Difference, Item], ...]
     problems: tuple[Item, ...]
-    distrusted: frozenset[tuple[str, str]]
+    kept: frozenset[Spot]
+    notes: Mapping[tuple[str, str | int], str]
 
 
-def sort_out(differences: Iterable[Difference]) -> Sorted:
-    """Sort differences into edits, what is put back, and problems; nothing of a distrusted row is accepted."""
-    found = [one for one in differences if one.found != "typed" or one.column is not None]
-    distrusted, problems = _distrusted(found)
-    edits: list[Difference] = []
-    restored: list[Item] = []
+def sort_out(differences: Iterable[Difference], base: View, *, copy: bool = False) -> Sorted:
+    """Sort differences from ``base`` into edits, what is put back, and problems.
+
+    Nothing of a row is accepted of which it cannot be told which version it is. Rows without a row id are no matter of
+    this function. In a ``copy`` of the workbook nothing is put back.
+    """
+    found = [one for one in differences if one.found != "typed" or one.column is not None or one.row]
+    sorter = _Sorter(_Distrusted(found, base), copy)
     for one in found:
+        sorter.place(one)
+    return sorter.done()
+
+
+class _Sorter:
+    """Collects the parts of a :class:`Sorted`."""
+
+    def __init__(self, distrusted: _Distrusted, copy: bool) -> None:
+        self.distrusted, self.copy = distrusted, copy
+        self.edits: list[Difference] = []
+        self.restored: list[tuple[Difference, Item]] = []
+        self.problems: list[Item] = list(distrusted.problems)
+        self.kept: set[Spot] = set()
+
+    def place(self, one: Difference) -> None:
+        """Find the one list that a difference belongs to."""
         if one.column is None:
-            if one.found == "deleted":
-                what = f"row {one.row} was deleted; it comes back" if one.row else "the sheet is gone; it comes back"
-                restored.append(_item(one, what))
-        elif (one.sheet, one.row) in distrusted:
-            continue
-        elif one.kind is ColumnKind.EDITABLE and not _damage(one):
-            edits.append(one)
+            self._whole(one)
+        elif not one.row:
+            self.problems.append(item(one, _gone(one)))
+        elif (one.sheet, one.row) in self.distrusted.rows:
+            self.kept.add((one.sheet, one.row, one.column))
+        elif one.kind is not ColumnKind.EDITABLE:
+            self._back(one, _damage(one) or "belongs to the tool")
+        elif (damage := _damage(one)) is not None:
+            self._back(one, damage)
+        elif (one.sheet, one.column) in self.distrusted.columns:
+            self._back(one, "changed places")
         else:
-            why = (
-                "a number where text belongs: put right from the ledger"
-                if _damage(one)
-                else "belongs to the tool; put back"
-            )
-            restored.append(_item(one, f"{one.column} of {one.row}: {why}"))
-    return Sorted(
-        edits=tuple(edits), restored=tuple(restored), problems=tuple(problems), distrusted=frozenset(distrusted)
-    )
+            self.edits.append(one)
+
+    def _back(self, one: Difference, why: str) -> None:
+        what = "not taken" if self.copy else "put back from the ledger"
+        self.restored.append((one, item(one, f"{one.column} of {one.row}: {why}; {what}")))
+
+    def _whole(self, one: Difference) -> None:
+        if one.found == "deleted":
+            what = f"row {one.row} was deleted" if one.row else "the sheet is gone"
+            self.restored.append((one, item(one, f"{what}; {'nothing is deleted' if self.copy else 'it comes back'}")))
+        elif one.found == "typed":
+            told = f"{one.place}: the register knows no row {shown(one.row)!r} (hidden column Row id); nothing of it is read"
+            self.problems.append(item(one, told))
+
+    def done(self) -> Sorted:
+        """Return what was collected."""
+        return Sorted(
+            edits=tuple(self.edits),
+            restored=tuple(self.restored),
+            problems=tuple(self.problems),
+            kept=frozenset(self.kept),
+            notes=self.distrusted.notes,
+        )
 
 
-def _damage(one: Difference) -> bool:
-    """A text column holds a number or a formula: what a spreadsheet makes of `1.10`, not what a person meant."""
-    number = isinstance(one.found, int | float) and not isinstance(one.found, bool)
-    return number and (one.base is None or isinstance(one.base, str))
+def _gone(one: Difference) -> str:
+    """Say what it means that a column, or the one with the row ids, is not there."""
+    advice = "mreg reset-view writes the workbook anew and keeps this one whole"
+    if one.column == "Row id":
+        return f"the hidden column Row id is gone: nothing of the sheet can be read ({advice})"
+    return f"the column {one.column} is gone, or its heading was changed ({advice})"
 
 
-def _distrusted(found: list[Difference]) -> tuple[set[tuple[str, str]], list[Item]]:
-    """Find copied rows and partial sorts: rows whose identity cannot be trusted."""
-    rows: set[tuple[str, str]] = set()
-    problems: list[Item] = []
-    for one in found:
-        if one.column is None and one.found == "copied":
-            rows.add((one.sheet, one.row))
-            problems.append(
-                _item(one, f"row {one.row} stands there more than once (copied?); nothing of it is accepted")
-            )
-    moved = _moved(found)
-    for sheet, names in moved.items():
-        if len(names) > 1:
-            rows |= {(sheet, name) for name in names}
+def _damage(one: Difference) -> str | None:
+    """Say what a spreadsheet made of a text (`1.10` becomes a number), which no person meant."""
+    text = one.base is None or isinstance(one.base, str)
+    if one.formula:
+        return "a formula stands where a value belongs"
+    if text and isinstance(one.found, bool):
+        return "TRUE or FALSE where text belongs"
+    return "a number where text belongs" if text and isinstance(one.found, int | float) else None
+
+
+# -- rows and columns that were copied or sorted ----------------------------------------------------------
+
+
+class _Distrusted:
+    """Copied rows, partial sorts, and editable columns whose cells have changed places."""
+
+    def __init__(self, found: list[Difference], base: View) -> None:
+        self.rows: set[tuple[str, str]] = set()
+        self.columns: set[tuple[str, str]] = set()
+        self.problems: list[Item] = []
+        self.notes: dict[tuple[str, str | int], str] = {}
+        self._copied(found)
+        self._sorted(found, base)
+        self._columns(found)
+
+    def _copied(self, found: list[Difference]) -> None:
+        for one in found:
+            if one.column is None and one.found == "copied":
+                self.rows.add((one.sheet, one.row))
+                told = f"{one.place}: row {one.row} stands there more than once (copied?); nothing of it is accepted"
+                advice = "remove the copy; for a new version type into an empty row"
+                self.problems.append(item(one, f"{told}; {advice}"))
+                self.notes[one.sheet, _number(one.place)] = f"! a copy of {one.row} (hidden column Row id): {advice}"
+                self.notes[one.sheet, one.row] = "! stands there more than once: remove the copy"
+
+    def _sorted(self, found: list[Difference], base: View) -> None:
+        for sheet, names in _moved(found, base).items():
+            if len(names) < 2:  # noqa: PLR2004 - one row alone was edited, not sorted
+                continue
+            self.rows |= {(sheet, name) for name in names}
             first = next(one for one in found if one.sheet == sheet and one.row in names)
-            problems.append(
-                _item(
-                    first,
-                    f"{len(names)} rows carry the Model or Version of others (sorted in part?); nothing of them is accepted",
-                )
-            )
-    return rows, problems
+            told = "carry what belongs to others (sorted in part?); nothing of them is accepted"
+            advice = "undo the sort and sort whole rows"
+            self.problems.append(item(first, f"{len(names)} rows {told} nor put back: {advice}"))
+            note = f"! the hidden Row id and this row disagree (sorted in part?): {advice}"
+            self.notes |= {(sheet, name): note for name in names}
+
+    def _columns(self, found: list[Difference]) -> None:
+        cells: dict[tuple[str, str], list[Difference]] = defaultdict(list)
+        for one in found:
+            if one.column and one.row and one.kind is ColumnKind.EDITABLE and (one.sheet, one.row) not in self.rows:
+                cells[one.sheet, one.column].append(one)
+        for place, several in cells.items():
+            if _changed_places(several):
+                self.columns.add(place)
+                told = f"{len(several)} cells of {place[1]} changed places (one column sorted by itself?); none is accepted"
+                self.problems.append(item(several[0], told))
 
 
-def _moved(found: list[Difference]) -> Mapping[str, set[str]]:
-    identity: dict[str, set[str]] = defaultdict(set)
+def _number(place: str) -> int:
+    """Return the row number of a place like ``Models!A12``."""
+    return int(place.rpartition("!")[2].lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ") or 0)
+
+
+def _moved(found: list[Difference], base: View) -> Mapping[str, set[str]]:
+    """Return sheet -> rows that carry another row's identity, or a value that is another row's alone."""
+    moved: dict[str, set[str]] = defaultdict(set)
+    owners: dict[tuple[str, str], Mapping[Cell, str]] = {}
     for one in found:
-        if one.column in ("Model", "Version", "Approval"):
-            identity[one.sheet].add(one.row)
-    return identity
+        if one.column in _IDENTITY and one.row:
+            moved[one.sheet].add(one.row)
+        elif one.column in _UNIQUE and one.row:
+            place = (one.sheet, one.column)
+            if place not in owners:
+                owners[place] = {row.cells.get(one.column): row.row_id for row in _rows(base, one.sheet)}
+            if one.found is not None and owners[place].get(one.found, one.row) != one.row:
+                moved[one.sheet].add(one.row)
+    return moved
 
 
-def _item(one: Difference, message: str) -> Item:
-    return Item(sheet=one.sheet, row=one.row, column=one.column, found=one.found, kept=one.base, message=message)
+def _rows(base: View, name: str) -> Iterator[Row]:
+    for sheet in base.sheets:
+        if sheet.name == name:
+            yield from sheet.rows
+
+
+def _changed_places(several: Collection[Difference]) -> bool:
+    if len(several) < _SORTED:
+        return False
+    now, before = Counter(one.found for one in several), Counter(one.base for one in several)
+    return now == before and len(now.keys() - {None}) >= _SORTED
+
+
+# -- lines ------------------------------------------------------------------------------------------------
 
 
 def item(one: Difference, message: str, *, kept: Cell | None = None) -> Item:
@@ -151,20 +265,59 @@ def item(one: Difference, message: str, *, kept: Cell | None = None) -> Item:
     )
 
 
+def shown(value: Cell) -> str:
+    """Spell a value for a message, long ones cut."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+# -- typed rows -------------------------------------------------------------------------------------------
+
 #: What a typed row needs in columns of ours, beside what the risk class asks for.
-TYPED_NEEDS = ("Model", "Version", "Storage location")
+TYPED_NEEDS: Final = ("Model", "Version", "Storage location")
+#: What is read of a typed row; all of it is text.
+TYPED_READ: Final = (
+    *TYPED_NEEDS,
+    "Training data version",
+    "Code commit",
+    "Training date",
+    "Evaluation metrics",
+    "Stage",
+    "Pipeline run",
+    "Owner",
+    "Notes",
+)  # fmt: skip
+#: What is typed into a new row and not taken: approvals and deployments are not made by typing.
+TYPED_IGNORED: Final = ("Approver", "Approval date", "Deployment date")
+#: What is computed; a typed value there is told, and gives way to what was computed.
+TYPED_COMPUTED: Final = (
+    "Content hash",
+    "SHA-256",
+    "Validation gates",
+    "Composite version",
+    "Retention until",
+)  # fmt: skip
 
 
-def typed_problems(cells: Mapping[str, Cell]) -> list[str]:
+def _filled(cells: Mapping[str, Cell], names: Iterable[str]) -> list[str]:
+    return [name for name in names if cells.get(name) is not None and str(cells[name]).strip()]
+
+
+def typed_problems(cells: Mapping[str, Cell], formulas: Collection[str] = ()) -> list[str]:
     """Return what a typed row still lacks or holds in a way that cannot be taken."""
-    missing = [name for name in TYPED_NEEDS if cells.get(name) in (None, "")]
+    there = _filled(cells, TYPED_NEEDS)
+    missing = [name for name in TYPED_NEEDS if name not in there]
     told = [f"{', '.join(missing)} missing"] if missing else []
-    numbers = [name for name in ("Model", "Version") if isinstance(cells.get(name), int | float)]
-    told += [f"{name} is a number: format the cell as text and type it again" for name in numbers]
-    return told
+    told += [f"{name} is a formula: type its value" for name in TYPED_READ if name in formulas]
+    numbers = [name for name in TYPED_READ if isinstance(cells.get(name), int | float)]
+    return told + [f"{name} is a number: format the cell as text and type it again" for name in numbers]
 
 
 def typed_ignored(cells: Mapping[str, Cell]) -> list[str]:
-    """Return what is typed into a new row and not taken: approvals and deployments are not made by typing."""
-    names = [name for name in ("Approver", "Approval date", "Deployment date") if cells.get(name) not in (None, "")]
-    return [f"{', '.join(names)} not taken: approve with an approval, deploy with mreg deploy"] if names else []
+    """Return what is typed into a new row and not taken, each in a sentence."""
+    told = []
+    if names := _filled(cells, TYPED_IGNORED):
+        told.append(f"{', '.join(names)} not taken: approve with an approval, deploy with mreg deploy")
+    if names := _filled(cells, TYPED_COMPUTED):
+        told.append(f"{', '.join(names)} not taken: computed from the files")
+    return told

@@ -28,7 +28,8 @@ class Column:
 
     ``text``: format ``@`` so that ``1.10`` and ``0012345`` survive typing; ``outline``: in a collapsed outline group;
     ``choices``: a dropdown; ``width`` in characters; ``hidden``: the row id; ``volatile``: may differ from the base
-    without being an edit (nothing is compared there).
+    without being an edit (nothing is compared there); ``shared``: commands change it too, so that an edit of a value
+    that has changed meanwhile must be told as such.
     """
 
     header: str
@@ -41,6 +42,7 @@ class Column:
     choices: tuple[str, ...] = ()
     link: bool = False
     volatile: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +90,8 @@ class View:
 class Difference:
     """A cell of the file that differs from the base.
 
-    ``column`` is None for a whole row (``found`` then says "deleted", "typed", "copied"); ``kind`` is the column's.
+    ``column`` is None for a whole row (``found`` then says "deleted", "typed", "copied"); ``kind`` is the column's;
+    ``formula``: ``found`` is the text of a formula, not a text that looks like one.
     """
 
     sheet: str
@@ -98,3 +101,4 @@ class Difference:
     base: Cell
     kind: ColumnKind
     place: str
+    formula: bool = False

@@ -34,27 +34,33 @@ def request(work: Workspace, ref: str, to: str) -> Result:
     wanted = stage(to)
     with writing(work) as loaded:
         record = find(work, loaded.state, ref)
-        standing = open_request(loaded.state, record, wanted)
-        if standing is not None and not _usable_again(work, loaded.state, standing):
-            return work.result(
-                "approval-request",
-                loaded,
-                record,
-                id=standing.id,
-                next=sign_hint(loaded.state, standing),
-                waiting_for=_waiting_for(loaded.state, standing) if standing.status == "requested" else (),
-            )
-
-        event = work.append(loaded, lambda state, _at: request_draft(state, record, wanted))
-        made = loaded.state.requests[f"A{event.seq}"]
+        made = ask(work, loaded, record, wanted)
     return work.result(
         "approval-request",
         loaded,
         record,
         id=made.id,
         next=sign_hint(loaded.state, made),
-        waiting_for=_waiting_for(loaded.state, made),
+        waiting_for=_waiting_for(loaded.state, made) if made.status == "requested" else (),
     )
+
+
+def ask(work: Workspace, loaded: Loaded, record: VersionState, wanted: Stage) -> Request:
+    """Return the open request for ``wanted``; one is made when there is none, or none that is of use."""
+    standing = open_request(loaded.state, record, wanted)
+    if standing is not None and not _usable_again(work, loaded.state, standing):
+        return standing
+    event = work.append(loaded, lambda state, _at: request_draft(state, record, wanted))
+    return loaded.state.requests[f"A{event.seq}"]
+
+
+def how_it_goes_on(state: State, request: Request) -> str:
+    """Say what an open request waits for, with the command."""
+    if not approvals.owes_signature(state, request):
+        return f"no signature is owed: {approvals.step_command(request)}"
+    if request.status == "signed":
+        return f"signed already: {approvals.step_command(request)}"
+    return f"waits for {needs(state, request)}: {sign_hint(state, request)}"
 
 
 def request_draft(state: State, record: VersionState, to: Stage) -> Draft:

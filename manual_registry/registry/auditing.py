@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from manual_registry.registry.references import find
 from manual_registry.registry.registering import record_bytes
 
 if TYPE_CHECKING:
+    from manual_registry.adapters.tree import Survey
     from manual_registry.ports import Progress
     from manual_registry.registry.workspace import Workspace
 
@@ -69,11 +71,9 @@ def audit_storage(
     """Look at ``records``; ``whole``: also at everything that no event names."""
     looked = Looked()
     chosen = list(records)
-    total = sum(int(one.data["artefact"]["size"]) for one in chosen)
-    for record in chosen:
-        done = looked.bytes
-        tick = (lambda count, _all, done=done: progress(done + count, total)) if progress else None
-        _version(work, state, record, looked, quick=quick, both=both, jobs=jobs, progress=tick)
+    surveys = _surveys(work, chosen, quick=quick, both=both, jobs=jobs, progress=progress)
+    for record, found in zip(chosen, surveys, strict=True):
+        _version(work, state, record, found, looked, quick=quick, both=both)
         _older_bags(work, record, looked, quick=quick, both=both)
     if whole:
         _foreign(work, state, looked)
@@ -81,26 +81,68 @@ def audit_storage(
     return looked
 
 
-def _version(
+def _surveys(
     work: Workspace,
-    state: State,
-    record: VersionState,
-    looked: Looked,
+    records: list[VersionState],
     *,
     quick: bool,
     both: bool,
     jobs: int | None,
     progress: Progress | None,
-) -> None:
+) -> Iterator[Survey | None]:
+    """Yield what lies in each version's directory, hashed, in order; None where there is no directory."""
+    from concurrent.futures import CancelledError, ThreadPoolExecutor
+
     from manual_registry.adapters import tree
 
+    sizes = [int(one.data["artefact"]["size"]) for one in records]
+    count = 1 if quick else tree.workers(jobs, both, sizes)
+    tick = tree.counter(progress, sum(sizes))
+    stopped = threading.Event()
+
+    def one(record: VersionState) -> Survey | None:
+        directory, before = directory_of(work, record), 0
+
+        def step(done: int, _all: int) -> None:
+            nonlocal before
+            if stopped.is_set():
+                raise CancelledError
+            if tick is not None:
+                tick(done - before)
+            before = done
+
+        if not directory.is_dir() or directory.is_symlink():
+            return None
+        return tree.survey(
+            directory, hashes=not quick, sha256=both and not quick, jobs=jobs, alone=count == 1, progress=step
+        )
+
+    if count == 1:
+        yield from map(one, records)
+        return
+    with ThreadPoolExecutor(count) as pool:
+        try:
+            yield from pool.map(one, records)
+        finally:
+            stopped.set()  # Ctrl-C: those that are being hashed need not be finished
+
+
+def _version(
+    work: Workspace,
+    state: State,
+    record: VersionState,
+    found: Survey | None,
+    looked: Looked,
+    *,
+    quick: bool,
+    both: bool,
+) -> None:
     directory, place = directory_of(work, record), place_of(work, record)
-    if not directory.is_dir() or directory.is_symlink():
+    if found is None:
         looked.add(ArtefactGone, place, "the version's directory is missing")
         return
     if record.bag is not None:
         _bag(work, record.bags[-1], looked, quick=quick, both=both)
-    found = tree.survey(directory, hashes=not quick, sha256=both and not quick, jobs=jobs, progress=progress)
     entries = {entry.path: entry for entry in found.files}
     looked.files += len(entries)
     _artefact(record, entries, place, directory, looked, both=both, quick=quick)

@@ -11,7 +11,7 @@ from manual_registry.adapters import config as configs
 from manual_registry.adapters import keys
 from manual_registry.adapters.ledger_files import LedgerFiles
 from manual_registry.core import events as kinds
-from manual_registry.core.decide.control import approver_details, policy_details
+from manual_registry.core.decide.control import approver_details, baseline_details, policy_details
 from manual_registry.core.errors import ControlRefused, Json, NameTaken, UsageError, raise_for
 from manual_registry.core.ledger import Draft, seal
 from manual_registry.core.policy import default_document
@@ -351,6 +351,26 @@ def policy_sign(work: Workspace, *, as_: str, key: Path | None) -> Result:
         next="mreg policy show",
     )
     return replace(done, warnings=tuple(one for one in done.warnings if not one.startswith("registry.toml differs")))
+
+
+def baseline_sign(work: Workspace, id: str, *, as_: str, key: Path | None) -> Result:
+    """Confirm what an adopted sheet stated, all of it with one signature (design 3.4)."""
+    found = work.load().state.baselines[id]
+    if found.signed_seq is not None and found.signer == email(as_, where="--as"):
+        return _unchanged(work, "approval-sign", id)
+    return _control(
+        work,
+        "approval-sign",
+        action="baseline.confirm",
+        kind=kinds.BASELINE_SIGNED,
+        subject={},
+        body=lambda _state: {"id": id},
+        details=lambda data: baseline_details(work.load().state, data["id"]),
+        as_=as_,
+        key=key,
+        id=id,
+        next="mreg verify",
+    )
 
 
 # -- what stands ------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from manual_registry.core.canonical import encode
-from manual_registry.core.errors import FieldFilled, Json, RegistryError, raise_for
+from manual_registry.core.errors import BadValue, FieldFilled, Json, RegistryError, raise_for
 from manual_registry.core.gates import GateReport, report_document
 from manual_registry.core.metadata import CARD_FIELDS, Metadata
 from manual_registry.core.references import without_credentials
@@ -29,7 +29,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Given:
-    """The options of `register` and `attach`, as given; None or empty: not given."""
+    """The options of `register` and `attach`, as given; None or empty: not given.
+
+    ``metrics_text`` is what a person typed into a cell; it counts where no file brings metrics. ``within``: the files
+    that the metadata file names must lie below one of these directories (somebody else than the caller wrote it).
+    """
 
     metadata: Path | None = None
     commit: str | None = None
@@ -47,6 +51,7 @@ class Given:
     card: Path | None = None
     evidence: Sequence[Path] = ()
     metrics_text: str | None = None
+    within: Sequence[Path] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,8 +160,10 @@ def _tables(found: Gathered, given: Given, told: Metadata) -> None:
     if given.params is not None:
         kept = _keep(found, "other", given.params)
         params = found.attempt(lambda: parse_parameters(kept, name=_name(given.params))) if kept is not None else None
+    if given.metrics_text:
+        metrics = _with_typed(found, given.metrics_text, metrics)
     trained = given.trained or told.training_date
-    options = {"metrics": given.metrics, "hyperparameters": given.params, "training_date": trained}
+    options = {"metrics": given.metrics or given.metrics_text, "hyperparameters": given.params, "training_date": trained}
     found.named |= {name for name, value in options.items() if value}
     found.fields |= {
         "metrics": _encoded(found, metrics, "metrics"),
@@ -172,6 +179,28 @@ def _tables(found: Gathered, given: Given, told: Metadata) -> None:
         found.attempt(lambda key=key: label(key, where="tag"))  # type: ignore[misc]
         found.attempt(lambda key=key, value=value: line_text(value, where=f"tag {key}"))  # type: ignore[misc]
     found.tags = dict(told.tags)
+
+
+def _with_typed(found: Gathered, text: str, metrics: Mapping[str, Json] | None) -> Mapping[str, Json] | None:
+    """Take metrics that were typed into a cell where no file has any; where both differ the file counts, and it is told."""
+    from manual_registry.core.adoption.metrics import parse_metrics
+
+    typed = parse_metrics(text)
+    if metrics is None and typed is None:
+        told = f"Evaluation metrics {text!r}: not understood as a whole; write for example: auc 0.91; f1 0.88"
+        found.problems.append(BadValue(told, location="metrics"))
+        return None
+    if metrics is None or typed is None:
+        return metrics if typed is None else dict(typed.values)
+    differing = [name for name, value in typed.values.items() if not _near(value, metrics.get(name))]
+    if differing:
+        found.warnings.append(f"typed metrics ({', '.join(differing)}) differ from the metadata file; the file counts")
+    return metrics
+
+
+def _near(typed: float, standing: Json) -> bool:
+    """Tell whether a typed number is a file's, rounded by whoever typed it."""
+    return isinstance(standing, int | float) and abs(typed - standing) <= 0.005 * max(1.0, abs(standing))
 
 
 def _name(path: Path | None) -> str:
@@ -201,15 +230,16 @@ def _files(found: Gathered, given: Given, told: Metadata, base: Path) -> None:
     from manual_registry.adapters.metadata import parse_card, parse_gates
 
     for kind in ("config", "prompt", "environment"):
-        named = getattr(given, kind) or (base / getattr(told, kind) if getattr(told, kind) else None)
+        named = getattr(given, kind) or _beside(found, given, base, getattr(told, kind))
         if named is not None:
             _keep(found, kind, named)
-    card = given.card or (base / told.card_file if told.card_file else None)
+    card = given.card or _beside(found, given, base, told.card_file)
     if card is not None and _keep(found, "card", card) is not None:
         file = found.files[-1]
         fields = found.attempt(lambda: parse_card(file.data, name=file.path.name))
         found.card = (fields, file) if fields is not None else None
-    gates = [*given.gates] if given.gates else [base / name for name in told.gate_files]
+    beside = () if given.gates else [_beside(found, given, base, name) for name in told.gate_files]
+    gates = [*given.gates, *(path for path in beside if path is not None)]
     if given.gates:
         found.gates = []
     for path in gates:
@@ -220,6 +250,17 @@ def _files(found: Gathered, given: Given, told: Metadata, base: Path) -> None:
         found.gates += [(report, kept) for report in reports or ()]
     for path in given.evidence:
         _keep(found, "other", path)
+
+
+def _beside(found: Gathered, given: Given, base: Path, name: str | None) -> Path | None:
+    """Return the path of a file that the metadata file names; None: it names none, or one that is not to be read."""
+    if not name:
+        return None
+    if not given.within:
+        return base / name
+    from manual_registry.adapters.confined import allowed_path
+
+    return found.attempt(lambda: allowed_path(given.within, name, base=base, where="metadata file"))
 
 
 def _code_and_data(

@@ -6,8 +6,8 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from manual_registry.core.canonical import decode
-from manual_registry.core.documents import approval_row
-from manual_registry.core.state import Request, State, VersionState
+from manual_registry.core.documents import approval_row, baseline_row
+from manual_registry.core.state import Baseline, Request, State, VersionState
 from manual_registry.core.statements import APPROVAL_NAMESPACE, read_statement, replaces_now
 from manual_registry.core.times import parse_time
 from manual_registry.registry.access import read
@@ -22,12 +22,15 @@ def listing(work: Workspace, *, pending: bool) -> list[dict[str, Any]]:
     """Return the approvals, oldest first; ``pending``: those that wait for a person."""
     state = read(work).state
     rows = [approval_row(state, one, work.clock()) for one in state.requests.values()]
+    rows += [baseline_row(one) for one in state.baselines.values()]
     return [row for row in rows if not pending or row["status"] == "requested"]
 
 
 def show(work: Workspace, name: str) -> dict[str, Any]:
     """Return everything that a lead reads before signing; see :meth:`manual_registry.Registry.approval_show`."""
     state = read(work).state
+    if name.upper() in state.baselines:
+        return _show_baseline(state.baselines[name.upper()])
     request = request_named(state, name)
     record = state.versions[request.model, request.version]
     return {
@@ -42,6 +45,27 @@ def show(work: Workspace, name: str) -> dict[str, Any]:
         "auditor_command": auditor_command(request),
         "review": review(work, state, request, record),
         "next": sign_hint(state, request) if request.status == "requested" else f"mreg show {record.ref}",
+    }
+
+
+def _show_baseline(found: Baseline) -> dict[str, Any]:
+    return {
+        "schema": "manual-registry/approval-show/1",
+        **baseline_row(found),
+        "from": None,
+        "requested_at": found.at,
+        "requested_by": found.actor,
+        "statement": None,
+        "signature": None,
+        "issued": [],
+        "auditor_command": None,
+        "review": {
+            "source": found.source,
+            "sha256": found.sha256,
+            "versions": [dict(one) for one in found.versions],
+            "needs": "the signature of an ai-governance-lead over all of it",
+        },
+        "next": f"mreg approval sign {found.id} --as EMAIL",
     }
 
 

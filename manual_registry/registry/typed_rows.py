@@ -1,54 +1,92 @@
 """Rows that people type into Models: registered by `sync` when they are complete (design 3.3).
 
 Rules held here: a typed path outside the root and the ``--from`` directory is never read (the key file of the person
-who runs sync must not end up in the registry), links are not followed, UNC paths and URLs are refused; what has no
+who runs sync must not end up in the registry), nor is one that the metadata file beside the model names; what has no
 column comes from ``<file>.metadata.yaml`` or the artefact directory's ``metadata.yaml``; a row that is not complete
 stays, and Check says what is missing.
 """
 
 from __future__ import annotations
 
-import os
 import re
+import stat
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from manual_registry.core.errors import PathEscapes, RegistryError
+from manual_registry.adapters.confined import allowed_path
+from manual_registry.core import events as kinds
+from manual_registry.core.errors import FieldMissing, PathEscapes, RegistryError
+from manual_registry.core.ledger import Draft
 from manual_registry.core.syncing import Item, typed_ignored, typed_problems
 from manual_registry.core.values import Stage, stage
 from manual_registry.ports import TypedRow
+from manual_registry.registry.access import writing
 from manual_registry.registry.gathering import Given
+from manual_registry.registry.model_edits import request
+from manual_registry.registry.synced import raise_unless_about
 
 if TYPE_CHECKING:
     from manual_registry.core.state import VersionState
     from manual_registry.registry.synced import Synced
-    from manual_registry.registry.workspace import Workspace
+    from manual_registry.registry.workspace import Loaded, Workspace
+
+#: Where a person brings what a registration lacks.
+_COLUMNS: Final = {
+    "training_data": "Training data version",
+    "code": "Code commit",
+    "training_date": "Training date",
+    "pipeline_run": "Pipeline run",
+    "metrics": "Evaluation metrics",
+    "owner": "Owner",
+}
+_MIDNIGHT: Final = re.compile(r"(\d{4}-\d{2}-\d{2})T00:00:00")
 
 
-def register_all(work: Workspace, rows: tuple[TypedRow, ...], done: Synced, from_: Path | None) -> None:
-    """Register every complete row; tell the others."""
+def register_all(
+    work: Workspace, rows: tuple[TypedRow, ...], present: Collection[str], done: Synced, from_: Path | None
+) -> None:
+    """Register every complete row; tell the others. ``present`` are the versions that have a row in the file."""
     for row in rows:
         if row.sheet != "Models":
-            done.outcome.problems.append(_line(row, "rows are typed on Models; this sheet is a view"))
+            _problem(row, "rows are typed on Models; on this sheet the tool makes them", done)
             continue
-        problems = typed_problems(row.cells)
+        problems = typed_problems(row.cells, row.formulas)
         if problems:
-            done.outcome.pending.append(_line(row, "; ".join(problems)))
-            done.says[row.sheet, row.number] = "; ".join(problems)
+            _pending(row, "; ".join(problems), done)
             continue
         try:
-            _register(work, row, done, from_)
+            _register(work, row, present, done, from_)
         except RegistryError as refusal:
-            told = "; ".join(reason.message for reason in refusal.reasons)
-            done.outcome.problems.append(_line(row, told))
-            done.says[row.sheet, row.number] = f"! {told}"
+            raise_unless_about(refusal)
+            _refused(row, refusal, done)
 
 
 def _line(row: TypedRow, message: str) -> Item:
     name = "@".join(str(row.cells.get(part) or "?") for part in ("Model", "Version"))
-    return Item(
-        sheet=row.sheet, row=f"row {row.number} ({name})", column=None, found="typed", kept=None, message=message
-    )
+    where = f"row {row.number} ({name})" if row.sheet == "Models" else f"row {row.number}"
+    return Item(sheet=row.sheet, row=where, column=None, found="typed", kept=None, message=message)
+
+
+def _pending(row: TypedRow, told: str, done: Synced) -> None:
+    done.outcome.pending.append(_line(row, told))
+    done.say(row.sheet, row.number, told)
+
+
+def _problem(row: TypedRow, told: str, done: Synced) -> None:
+    done.outcome.problems.append(_line(row, told))
+    done.say(row.sheet, row.number, f"! {told}")
+
+
+def _refused(row: TypedRow, refusal: RegistryError, done: Synced) -> None:
+    """Tell why a row was not registered; one that only lacks something is not complete yet."""
+    absent = [one for one in refusal.reasons if isinstance(one, FieldMissing)]
+    names = [str(one.location) for one in absent]
+    told = [reason.message for reason in refusal.reasons if reason not in absent]
+    if names:
+        columns = ", ".join(_COLUMNS.get(name, name) for name in names)
+        told.insert(0, f"{columns} missing (in the row, or in the metadata file beside the model)")
+    (_problem if len(absent) < len(refusal.reasons) else _pending)(row, "; ".join(told), done)
 
 
 def _cell(row: TypedRow, name: str) -> str | None:
@@ -56,49 +94,61 @@ def _cell(row: TypedRow, name: str) -> str | None:
     return str(value).strip() or None if value is not None else None
 
 
-def _register(work: Workspace, row: TypedRow, done: Synced, from_: Path | None) -> None:
+def _register(work: Workspace, row: TypedRow, present: Collection[str], done: Synced, from_: Path | None) -> None:
     from manual_registry.registry.registering import register
 
-    path = allowed_path(work.root, from_, _cell(row, "Storage location") or "")
-    model, version = _cell(row, "Model") or "", _cell(row, "Version") or ""
-    given = Given(
+    allowed = [work.root] if from_ is None else [from_, work.root]
+    path = allowed_path(allowed, _cell(row, "Storage location") or "", where="Storage location")
+    result = register(work, _cell(row, "Model") or "", _cell(row, "Version") or "", path, _given(row, path, allowed))
+    done.events += list(result.events)
+    ref = f"{result.model}@{result.version}"
+    if ref in present or ref in done.adopt.values():
+        _problem(row, f"{ref} is registered and has a row already; remove this one", done)
+        return
+    if not done.copy:
+        done.adopt[row.sheet, row.number] = ref
+    told = [f"{ref} registered" if result.changed else f"{ref} was registered already", *typed_ignored(row.cells)]
+    done.outcome.registered.append(_line(row, "; ".join(told)))
+    for sentence in told[1:]:
+        done.say(row.sheet, ref, sentence)
+    if result.changed and any(_cell(row, name) for name in ("Stage", "Notes")):
+        with writing(work) as loaded:
+            _afterwards(work, loaded, row, loaded.state.versions[str(result.model), str(result.version)], done)
+            done.events += [event.seq for event in loaded.written]
+
+
+def _given(row: TypedRow, path: Path, allowed: list[Path]) -> Given:
+    trained = _cell(row, "Training date")
+    midnight = _MIDNIGHT.fullmatch(trained or "")
+    return Given(
         metadata=_metadata_beside(path),
         data=_references(_cell(row, "Training data version")),
         commit=_cell(row, "Code commit"),
-        trained=_cell(row, "Training date"),
+        trained=midnight[1] if midnight else trained,
         pipeline_run=_cell(row, "Pipeline run"),
         owner=_cell(row, "Owner"),
         metrics_text=_cell(row, "Evaluation metrics"),
+        within=allowed,
     )
-    result = register(work, model, version, path, given)
-    record = work.load().state.versions[str(result.model), str(result.version)]
-    done.events += list(result.events)
-    done.adopt[row.sheet, row.number] = record.ref
-    told = [f"{record.ref} registered", *typed_ignored(row.cells)]
-    done.outcome.registered.append(_line(row, "; ".join(told)))
-    if len(told) > 1:
-        done.says[row.sheet, record.ref] = "; ".join(told[1:])
-    _afterwards(work, row, record, done)
 
 
-def _afterwards(work: Workspace, row: TypedRow, record: VersionState, done: Synced) -> None:
-    """Another Stage in a typed row becomes a request, Notes a note."""
-    from manual_registry.registry import approving, remarking
-
-    text, wanted = _cell(row, "Notes"), _cell(row, "Stage")
-    if text:
-        done.events += list(remarking.note(work, record.ref, text).events)
-    if not wanted:
-        return
+def _afterwards(work: Workspace, loaded: Loaded, row: TypedRow, record: VersionState, done: Synced) -> None:
+    """Notes in a typed row stay what they are; another Stage becomes a request."""
+    text, wanted = row.cells.get("Notes"), (_cell(row, "Stage") or "").lower()
     try:
-        to = stage(wanted)
+        if text and record.notes_text is None:
+            subject = {"model": record.model, "version": record.version}
+            data = {"field": "notes", "value": str(text), "was": None}
+            work.append(loaded, lambda _state, _at: Draft(type=kinds.EDITED, subject=subject, data=data))
+        to = stage(wanted) if wanted else Stage.EXPERIMENTAL
         if to is not Stage.EXPERIMENTAL:
-            result = approving.request(work, record.ref, to.value)
-            done.events += list(result.events)
-            done.outcome.requested.append(_line(row, f"{result.id} asks for {to}"))
+            done.outcome.requested.append(_line(row, request(work, loaded, record, to)))
     except RegistryError as refusal:
-        done.outcome.problems.append(_line(row, f"Stage {wanted}: {refusal.message}"))
-        done.says[row.sheet, record.ref] = f"! {refusal.message}"
+        raise_unless_about(refusal)
+        for reason in refusal.reasons:
+            told = f"{reason.message} ({reason.hint})" if reason.hint else reason.message
+            done.outcome.problems.append(_line(row, told))
+            done.say(row.sheet, record.ref, f"! {told}")
 
 
 def _references(text: str | None) -> tuple[str, ...]:
@@ -106,35 +156,12 @@ def _references(text: str | None) -> tuple[str, ...]:
 
 
 def _metadata_beside(path: Path) -> Path | None:
+    """Return the metadata file of a model, if there is one; never what a link of that name leads to."""
     beside = path / "metadata.yaml" if path.is_dir() else path.with_name(f"{path.name}.metadata.yaml")
-    return beside if beside.is_file() and not beside.is_symlink() else None
-
-
-def allowed_path(root: Path, from_: Path | None, typed: str) -> Path:
-    """Return the path that a row names, if it lies below the root or ``from_``; raises :class:`PathEscapes`.
-
-    Every part is looked at without following links: none of them may be one below the allowed directory.
-    """
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", typed) or typed.startswith(("\\\\", "//")):
-        raise PathEscapes(
-            f"Storage location {typed!r}: a path on this machine is needed, no URL and no UNC path",
-            location="Storage location",
-        )
-    for allowed in (from_, root):
-        if allowed is None:
-            continue
-        top = Path(os.path.realpath(allowed))
-        candidate = Path(os.path.normpath(top / typed))
-        if candidate != top and candidate.is_relative_to(top) and not _has_link(top, candidate) and candidate.exists():
-            return candidate
-    where = f"{root}" + (f" or {from_}" if from_ else "")
-    raise PathEscapes(
-        f"Storage location {typed!r}: nothing of that name lies below {where} (links are not followed)",
-        location="Storage location",
-        hint="mreg sync --from DIR",
-    )
-
-
-def _has_link(top: Path, path: Path) -> bool:
-    parts = path.relative_to(top).parts
-    return any(top.joinpath(*parts[: depth + 1]).is_symlink() for depth in range(len(parts)))
+    try:
+        mode = beside.lstat().st_mode
+    except OSError:
+        return None
+    if not stat.S_ISREG(mode):
+        raise PathEscapes(f"{beside.name}: the metadata file is a link, or no file", location="Storage location")
+    return beside

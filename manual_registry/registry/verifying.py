@@ -87,6 +87,7 @@ def verify(
         if not refs and found.whole:
             _views(work, loaded, found)
         audit.check_deadlines(found, work.clock())
+        audit.check_baselines(found)
     if not found.whole:
         told = f"the ledger could be judged up to event {found.state.head_seq} only: nothing later was checked"
         found.findings.append(_notice("MR-F003", "ledger/", told, clause="RP-13"))

@@ -23,6 +23,8 @@ from manual_registry.core.times import parse_time
 from manual_registry.core.touches import is_control
 from manual_registry.core.values import Role
 from manual_registry.core.view import View
+from manual_registry.ports import Refreshed
+from manual_registry.registry.unchanged import file_sha256
 
 if TYPE_CHECKING:
     from manual_registry.core.ledger import Event
@@ -184,12 +186,18 @@ def _workbook(work: Workspace, loaded: Loaded) -> None:
         refresh_workbook(work, loaded, None)
 
 
-def refresh_workbook(work: Workspace, loaded: Loaded, instructions: Instructions | None) -> None:
-    """Bring the workbook to the head; ``instructions`` come from `sync`. What could not be done is a warning."""
+def refresh_workbook(work: Workspace, loaded: Loaded, instructions: Instructions | None) -> Refreshed | None:
+    """Bring the workbook to the head; ``instructions`` come from `sync`. What could not be done is a warning.
+
+    None: the file has just been changed in a synced folder, so that it is not written now.
+    """
     from manual_registry.adapters.workbook import OpenpyxlWorkbook
 
     path = work.workbook_path
     present = path.exists()
+    if present and (told := _restless(work, path)):
+        work.warn(told)
+        return None
     try:
         base = base_view(work, loaded) if present else None
     except WorkbookUnreadable as problem:
@@ -201,6 +209,7 @@ def refresh_workbook(work: Workspace, loaded: Loaded, instructions: Instructions
     work.warn(*done.warnings)
     if not present and loaded.events[0] not in loaded.written:
         work.warn(f"{work.config.workbook} was gone; it was rendered anew from the ledger")
+    _keep(work, loaded, path, done)
     if done.waiting and instructions is None:
         told = (
             "1 cell differs from the record and was"
@@ -208,6 +217,41 @@ def refresh_workbook(work: Workspace, loaded: Loaded, instructions: Instructions
             else f"{done.waiting} cells differ from the record and were"
         )
         work.warn(f"{told} left alone; mreg sync reads edits back and puts the rest right")
+    return done
+
+
+def _restless(work: Workspace, path: Path) -> str | None:
+    """Say so when somebody else has just written the workbook in a synced folder: more of it may be on the way."""
+    if not work.quiet_seconds:
+        return None
+    from manual_registry.adapters import memory, synced_folder
+
+    passed = synced_folder.seconds_since_change(path)
+    if passed is None or passed >= work.quiet_seconds:
+        return None
+    if file_sha256(path) == memory.recall_view(work.root, path).written:
+        return None  # nobody but this machine
+    return (
+        f"{path.name} was changed {passed:.0f} s ago in a synced folder: not written before it has been quiet for"
+        f" {work.quiet_seconds:.0f} s; the next writing command catches up"
+    )
+
+
+def _keep(work: Workspace, loaded: Loaded, path: Path, done: Refreshed) -> None:
+    """Remember what was written, and keep it as one of the last renderings."""
+    if not done.written or done.sha256 is None:
+        return
+    import hashlib
+
+    from manual_registry.adapters import memory, renderings
+
+    memory.remember_written(work.root, path, done.sha256)
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return  # somebody was quicker; the next rendering is kept
+    if hashlib.sha256(data).hexdigest() == done.sha256:
+        renderings.keep(work.root, path, data, seq=loaded.head[0], sha256=done.sha256)
 
 
 def reset(work: Workspace) -> Result:
@@ -223,6 +267,7 @@ def reset(work: Workspace) -> Result:
             stem = work.now().replace(":", "").replace("-", "").replace(".", "")
             aside = path.with_name(f"{path.stem}.{stem}.set-aside{path.suffix}")
         OpenpyxlWorkbook().render(path, view_at(work, loaded.events, loaded.state), aside=aside)
+        _keep(work, loaded, path, Refreshed(written=True, sha256=file_sha256(path)))
         work.remember(loaded)
     told = (f"the old workbook is kept as {aside.name}",) if aside else ()
     work.warn(*told)

@@ -134,6 +134,17 @@ class Workspace:
         """Where the tracking spreadsheet lies (``[workbook] path``, relative to the root)."""
         return self.root / self.config.workbook
 
+    @property
+    def quiet_seconds(self) -> float:
+        """How long the workbook must have been quiet before it is written; 0 unless it lies in a synced folder."""
+        if self.config.quiet_seconds is not None:
+            return self.config.quiet_seconds
+        from manual_registry.adapters import synced_folder
+
+        path = self.workbook_path.resolve()
+        inside = path.is_relative_to(self.root.resolve())
+        return 0 if inside or not synced_folder.in_synced_folder(path.parent) else synced_folder.QUIET_SECONDS
+
     def now(self) -> str:
         """The clock, as a stamp."""
         return stamp(self.clock())

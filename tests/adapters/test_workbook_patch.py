@@ -43,8 +43,12 @@ PROGRAMS = [
     "ours by openpyxl",
     "XlsxWriter",
     "XlsxWriter by openpyxl",
-    pytest.param("ours by LibreOffice", marks=pytest.mark.skipif(OFFICE is None, reason="LibreOffice is not installed")),
-    pytest.param("dressed by LibreOffice", marks=pytest.mark.skipif(OFFICE is None, reason="LibreOffice is not installed")),
+    pytest.param(
+        "ours by LibreOffice", marks=pytest.mark.skipif(OFFICE is None, reason="LibreOffice is not installed")
+    ),
+    pytest.param(
+        "dressed by LibreOffice", marks=pytest.mark.skipif(OFFICE is None, reason="LibreOffice is not installed")
+    ),
     "dressed",
 ]
 
@@ -86,7 +90,22 @@ def refresh(path: Path, base: View, new: View) -> Refreshed:
 
 _CHANGEABLE = [column.header for column in MODEL_COLUMNS if column.header not in {"Row id", "Model", "Version"}]
 texts = st.text(st.characters(codec="utf-8"), max_size=40) | st.sampled_from(
-    ["=1+1", "+49", "-x", "@home", " a ", "a\nb", "_x0041_", "1.10", "0012345", "TRUE", "<&>\"'", "\x01", "x" * 33_000, "ünï 😀"]
+    [
+        "=1+1",
+        "+49",
+        "-x",
+        "@home",
+        " a ",
+        "a\nb",
+        "_x0041_",
+        "1.10",
+        "0012345",
+        "TRUE",
+        "<&>\"'",
+        "\x01",
+        "x" * 33_000,
+        "ünï 😀",
+    ]
 )
 cells: st.SearchStrategy[Cell] = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(-1e9, 1e9) | texts
 
@@ -112,7 +131,9 @@ def test_nothing_else_changes(program: str, steps: list[tuple[int, dict[str, Cel
         base = BASE
         assert BOOK.differences(path, base) == ()
         for number, changes, link in steps:
-            old = next((row for row in base.sheets[0].rows if row.row_id == model_row(number).row_id), model_row(number))
+            old = next(
+                (row for row in base.sheets[0].rows if row.row_id == model_row(number).row_id), model_row(number)
+            )
             links = {"Storage location": link} if link else dict(old.links)
             new = with_row(base, "Models", replace(old, cells={**old.cells, **changes}, links=links))
             done = refresh(path, base, new)
@@ -212,7 +233,7 @@ def test_the_same_workbook_saved_by_libreoffice_in_between(tmp_path: Path) -> No
 
 # -- sheets as people leave them ----------------------------------------------------------------------------
 
-CHANGED = with_row(BASE, "Models", replace(model_row(1), cells={**model_row(1).cells, "Stage": "archived"}))
+CHANGED = with_row(BASE, "Models", replace(model_row(1), cells={**model_row(1).cells, "Stage": "staging"}))
 GROWN = with_row(CHANGED, "Models", model_row(12))
 
 
@@ -372,7 +393,9 @@ def test_a_persons_link_stays_where_it_is(tmp_path: Path) -> None:
 def test_links_are_moved_added_and_taken_away(tmp_path: Path) -> None:
     path = tmp_path / "registry.xlsx"
     path.write_bytes(made_by("ours by openpyxl"))
-    new = with_row(BASE, "Models", replace(model_row(1), links={"Storage location": "archive/x/", "Version": "card.md"}))
+    new = with_row(
+        BASE, "Models", replace(model_row(1), links={"Storage location": "archive/x/", "Version": "card.md"})
+    )
     refresh(path, BASE, new)
     models = opens(path.read_bytes())["Models"]
     assert (models["C6"].hyperlink.target, models["B6"].hyperlink.target) == ("archive/x/", "card.md")

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -41,7 +42,7 @@ def png() -> bytes:
 
 def by_xlsxwriter(view: View, *, dressed: bool = False) -> bytes:
     """Write ``view`` as XlsxWriter would, headings in row 4; ``dressed`` adds what people add."""
-    import xlsxwriter
+    xlsxwriter: Any = import_module("xlsxwriter")  # it has no types
 
     target = io.BytesIO()
     workbook = xlsxwriter.Workbook(target, {"in_memory": True})
@@ -88,7 +89,9 @@ def _fill(workbook: Any, worksheet: Any, sheet: Sheet, view: View, text: Any, he
             elif own and header == OWN[1]:
                 worksheet.write_formula(number, at, f'=A{number + 1}&"!"', None, f"{row.cells.get('Model')}!")
             else:
-                _cell(worksheet, number, at, row.row_id if header == sheet.row_id_header else row.cells.get(header), text)
+                _cell(
+                    worksheet, number, at, row.row_id if header == sheet.row_id_header else row.cells.get(header), text
+                )
             if header in row.links:
                 worksheet.write_url(
                     number, at, f"external:{link_target(row.links[header])}", text, str(row.cells[header])
@@ -103,7 +106,9 @@ def _fill(workbook: Any, worksheet: Any, sheet: Sheet, view: View, text: Any, he
         source = ["experimental", "staging", "production", "archived"]
         worksheet.data_validation(4, at, last, at, {"validate": "list", "source": source})
         bold = workbook.add_format({"bold": True})
-        worksheet.conditional_format(4, at, last, at, {"type": "cell", "criteria": "==", "value": '"staging"', "format": bold})
+        worksheet.conditional_format(
+            4, at, last, at, {"type": "cell", "criteria": "==", "value": '"staging"', "format": bold}
+        )
     worksheet.print_area(0, 0, last, len(headers) - 1)
 
 
@@ -331,10 +336,12 @@ def foreign(data: bytes, view: View) -> dict[str, object]:
             if column not in ours or row < located.heading:
                 found[f"{sheet.name} cell {place}"] = xml
         found |= {f"{sheet.name} {name}": value for name, value in _around(root)}
-        for row in root.iter(f"{MAIN}row"):
-            facts = {key: text for key, text in row.attrib.items() if key in {"hidden", "outlineLevel", "s", "collapsed"}}
-            if facts and len(row):
-                found[f"{sheet.name} row {row.get('r')}"] = facts
+        for line in root.iter(f"{MAIN}row"):
+            facts = {
+                name: line.get(name) for name in ("hidden", "outlineLevel", "s", "collapsed") if name in line.attrib
+            }
+            if facts and len(line):
+                found[f"{sheet.name} row {line.get('r')}"] = facts
     return found
 
 

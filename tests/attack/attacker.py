@@ -1,4 +1,4 @@
-"""Somebody with write access to the folder: edits events, forges them, chains anew, and signs with whatever keys are theirs.
+"""Somebody with write access to the folder: edits events, forges them, chains anew, signs with whatever keys they have.
 
 A :class:`Scene` is a registry that was copied from a finished world, with the means to falsify it.
 """
@@ -42,7 +42,7 @@ MALLORY = "mallory@example.org"  # nobody
 CI = "ci@example.org"
 
 
-def build(place: Path, *, risk: str = "high") -> World:
+def build(place: Path, *, start: datetime = START) -> World:
     """Make the world of these tests.
 
     ``churn@1`` was in production and is replaced, ``churn@2`` is in production and deployed, ``churn@3`` is in staging
@@ -50,12 +50,18 @@ def build(place: Path, *, risk: str = "high") -> World:
     experimental, ``churn@6`` lies in its bag; ``other@1`` is in staging with an approval to production. Everybody and
     everything of this module's names is enrolled.
     """
-    world = World(place, risk=risk, now=START, leads=(LEAD, LEAD2, FORMER, AUTHOR), pipelines=("ci", "ci2"))
+    world = World(place, now=start, leads=(LEAD, LEAD2, FORMER, AUTHOR), pipelines=("ci", "ci2"))
     _tick(world)
     for name in (REVIEWER, MALLORY, "stranger", "spare"):
         _key(world, name)
     lead = world.as_(LEAD)
-    lead.approver_add(f"Rita Reviewer <{REVIEWER}>", role="technical-sme", public_key=world.public(REVIEWER), as_=LEAD, key=world.key(LEAD))
+    lead.approver_add(
+        f"Rita Reviewer <{REVIEWER}>",
+        role="technical-sme",
+        public_key=world.public(REVIEWER),
+        as_=LEAD,
+        key=world.key(LEAD),
+    )
     _tick(world)
     world.to_production("1")
     _tick(world)
@@ -198,7 +204,13 @@ class Scene:
             self.path(seq).unlink()
 
     def forge(
-        self, type_: str, subject: Mapping[str, Any], data: Mapping[str, Any], *, actor: str = SME, at: str | None = None
+        self,
+        type_: str,
+        subject: Mapping[str, Any],
+        data: Mapping[str, Any],
+        *,
+        actor: str = SME,
+        at: str | None = None,
     ) -> int:
         """Append an event that fits the chain, decided by nobody; return its number."""
         seq = self.head + 1
@@ -226,38 +238,84 @@ class Scene:
         """Return the public key of ``who`` as the ledger spells it."""
         return load_public(self.world.public(who)).line()
 
-    def control(self, action: str, signer: str, details: Mapping[str, Any], *, key: str | None = None, **changes: Any) -> dict[str, Any]:
+    def control(
+        self, action: str, signer: str, details: Mapping[str, Any], *, key: str | None = None, **changes: Any
+    ) -> dict[str, Any]:
         """Make a control signature in the name of ``signer`` with the key of ``key``."""
         state = self.state()
         known = state.approvers.get(signer)
         role = known.role.value if known else "ai-governance-lead"
         line = control_line(
-            state, action=action, signer=signer, key=known.key if known else self.key_line(signer), role=role, details=details, issued_at=stamp(self.now)
+            state,
+            action=action,
+            signer=signer,
+            key=known.key if known else self.key_line(signer),
+            role=role,
+            details=details,
+            issued_at=stamp(self.now),
         )
         line = altered(line, **changes)
-        return {"signer": signer, "statement": line.decode(), "signature": self.sign(key or signer, line, CONTROL_NAMESPACE)}
+        return {
+            "signer": signer,
+            "statement": line.decode(),
+            "signature": self.sign(key or signer, line, CONTROL_NAMESPACE),
+        }
 
-    def statement(self, request_id: str, who: str, *, role: str | None = None, issued: datetime | None = None, decision: str = "approved", **changes: Any) -> bytes:
+    def statement(
+        self,
+        request_id: str,
+        who: str,
+        *,
+        role: str | None = None,
+        issued: datetime | None = None,
+        decision: str = "approved",
+        **changes: Any,
+    ) -> bytes:
         """Make the statement of an approval as the tool would; ``changes`` alter its predicate."""
         state = self.state()
         request = state.requests[request_id]
         known = state.approvers.get(who)
         approver = known or Approver(
-            email=who, name=who, role=next(iter(state.policy.signers(_stage(request)))), key=self.key_line(who),
-            added_seq=1, added_at="", added_by="",
-        )  # fmt: skip
+            email=who,
+            name=who,
+            role=next(iter(state.policy.signers(_stage(request)))),
+            key=self.key_line(who),
+            added_seq=1,
+            added_at="",
+            added_by="",
+        )
         line = approval_line(
-            state, request, approver, decision=decision, comment=None, issued_at=stamp(issued or self.now),
+            state,
+            request,
+            approver,
+            decision=decision,
+            comment=None,
+            issued_at=stamp(issued or self.now),
             position=Position(seq=state.head_seq, hash=state.head_hash or ""),
-        )  # fmt: skip
+        )
         return altered(line, **({"role": role} if role else {}), **changes)
 
-    def signed(self, request_id: str, who: str, *, key: str | None = None, line: bytes | None = None, at: str | None = None, **options: Any) -> int:
+    def signed(
+        self,
+        request_id: str,
+        who: str,
+        *,
+        key: str | None = None,
+        line: bytes | None = None,
+        at: str | None = None,
+        **options: Any,
+    ) -> int:
         """Forge the event by which ``who`` signed an approval."""
         text = line or self.statement(request_id, who, **options)
         request = self.state().requests[request_id]
-        data = {"id": request_id, "statement": text.decode(), "signature": self.sign(key or who, text, APPROVAL_NAMESPACE)}
-        return self.forge("approval.signed", {"model": request.model, "version": request.version}, data, actor=who, at=at)
+        data = {
+            "id": request_id,
+            "statement": text.decode(),
+            "signature": self.sign(key or who, text, APPROVAL_NAMESPACE),
+        }
+        return self.forge(
+            "approval.signed", {"model": request.model, "version": request.version}, data, actor=who, at=at
+        )
 
     def requested(self, version: str, to: str, *, model: str = "churn") -> str:
         """Ask for an approval, by hand; return its id."""
@@ -299,7 +357,11 @@ class Scene:
                 state, record, enrolled, to=to, approval=approval, run=None, issued_at=stamp(issued or self.now)
             )
             line = altered(line, **changes)
-            promotion = {"pipeline": pipeline, "statement": line.decode(), "signature": self.sign(key, line, PROMOTION_NAMESPACE)}
+            promotion = {
+                "pipeline": pipeline,
+                "statement": line.decode(),
+                "signature": self.sign(key, line, PROMOTION_NAMESPACE),
+            }
         body = {
             "from": record.stage,
             "to": to,
@@ -309,9 +371,13 @@ class Scene:
             "promotion": promotion,
             "observed": record.blake3,
         }
-        return self.forge("version.promoted", {"model": model, "version": version}, {**body, **(data or {})}, actor=CI, at=at)
+        return self.forge(
+            "version.promoted", {"model": model, "version": version}, {**body, **(data or {})}, actor=CI, at=at
+        )
 
-    def rolled_back(self, version: str, *, key: str | None = "ci", data: Mapping[str, Any] | None = None, at: str | None = None) -> int:
+    def rolled_back(
+        self, version: str, *, key: str | None = "ci", data: Mapping[str, Any] | None = None, at: str | None = None
+    ) -> int:
         """Forge a rollback to ``version`` that rests on its last used approval."""
         state = self.state()
         record = state.versions["churn", version]
@@ -320,8 +386,20 @@ class Scene:
         used = {"id": rests.id, "sha256": statement_sha256(rests.statement)} if rests and rests.statement else None
         promotion = None
         if key is not None:
-            line = promotion_line(state, record, state.pipelines["ci"], to="production", approval=used, run=None, issued_at=stamp(self.now))
-            promotion = {"pipeline": "ci", "statement": line.decode(), "signature": self.sign(key, line, PROMOTION_NAMESPACE)}
+            line = promotion_line(
+                state,
+                record,
+                state.pipelines["ci"],
+                to="production",
+                approval=used,
+                run=None,
+                issued_at=stamp(self.now),
+            )
+            promotion = {
+                "pipeline": "ci",
+                "statement": line.decode(),
+                "signature": self.sign(key, line, PROMOTION_NAMESPACE),
+            }
         body = {
             "replaces": production.version if production else None,
             "reason": "forged",
@@ -330,7 +408,9 @@ class Scene:
             "observed": record.blake3,
             "restored": record.bag is not None,
         }
-        return self.forge("version.rolled-back", {"model": "churn", "version": version}, {**body, **(data or {})}, actor=CI, at=at)
+        return self.forge(
+            "version.rolled-back", {"model": "churn", "version": version}, {**body, **(data or {})}, actor=CI, at=at
+        )
 
 
 def _stage(request: Request) -> Any:
@@ -347,7 +427,9 @@ def altered(line: bytes, **changes: Any) -> bytes:
     found = parse(line)
     assert isinstance(found, dict) and isinstance(found["predicate"], dict)
     predicate = {**found["predicate"], **changes}
-    return dump({**found, **outer, "predicate": {name: value for name, value in predicate.items() if value is not DROP}})
+    return dump(
+        {**found, **outer, "predicate": {name: value for name, value in predicate.items() if value is not DROP}}
+    )
 
 
 #: A change that takes the member away.
@@ -377,6 +459,23 @@ def finding_of(outcome: Verification, code: str) -> Finding:
 
 
 __all__ = [
-    "AUTHOR", "CARD", "CI", "DROP", "FORMER", "LEAD", "LEAD2", "MALLORY", "REVIEWER", "SME", "START", "Scene", "altered",
-    "build", "finding_of", "gate", "notices", "snapshot", "told",
-]  # fmt: skip
+    "AUTHOR",
+    "CARD",
+    "CI",
+    "DROP",
+    "FORMER",
+    "LEAD",
+    "LEAD2",
+    "MALLORY",
+    "REVIEWER",
+    "SME",
+    "START",
+    "Scene",
+    "altered",
+    "build",
+    "finding_of",
+    "gate",
+    "notices",
+    "snapshot",
+    "told",
+]

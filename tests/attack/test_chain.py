@@ -1,4 +1,4 @@
-"""The chain attacked: events edited, inserted, removed, doubled, chained anew; and who is witness against it (RP-13)."""
+"""The chain attacked: events edited, inserted, removed, doubled, chained anew; who is witness (RP-13)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def place(seq: int) -> str:
 
 
 def stops_writers(scene: Scene, kind: type[RegistryError]) -> None:
-    """Every writing command refuses with exit 4 and changes nothing; so do reading ones where the chain itself is broken."""
+    """Every writing command refuses with exit 4, for that reason alone, and changes nothing."""
     before = snapshot(scene.root)
     keys = scene.world.keys
     attempts: list[Callable[[], object]] = [
@@ -77,7 +77,9 @@ def open_approval(scene: Scene) -> str:
         ("version.archived", {"reason": "it was good"}),
     ],
 )
-def test_one_edited_event_gives_one_finding_about_the_chain(scene: Scene, type_: str, data: dict[str, object] | None) -> None:
+def test_one_edited_event_gives_one_finding_about_the_chain(
+    scene: Scene, type_: str, data: dict[str, object] | None
+) -> None:
     seq = scene.seq(type_)
     if data is None:  # the last event: nothing follows that could tell
         scene.as_().note("churn@2", "and one more")
@@ -175,7 +177,8 @@ def test_a_missing_event_with_all_later_ones_moved_up_and_chained_anew(scene: Sc
 
 
 @pytest.mark.parametrize(
-    "name", ["000000000003 (conflict).json", "000000000003-copy.json", "000000000003.json.bak", "3.json", "000000000003.JSON"]
+    "name",
+    ["000000000003 (conflict).json", "000000000003-copy.json", "000000000003.json.bak", "3.json", "000000000003.JSON"],
 )
 def test_a_doubled_event_is_a_fork_and_stops_writers(scene: Scene, name: str) -> None:
     shutil.copyfile(scene.path(3), scene.root / "ledger" / name)
@@ -285,7 +288,7 @@ def rewrite_workbook(scene: Scene) -> None:
 
 
 def test_an_unsigned_fact_before_a_signature_cannot_be_changed(scene: Scene) -> None:
-    """The attacker re-chains, and rewrites workbook and record.json too; the signed statements are not theirs to write."""
+    """The attacker re-chains, and rewrites workbook and record.json too; signed statements are not theirs to write."""
     seq = scene.seq("version.registered", version="2")
     data = {**scene.document(seq)["data"], "owner": "mallory's team"}
     scene.edit(seq, **data)
@@ -316,7 +319,9 @@ def test_the_content_that_was_approved_cannot_be_changed(scene: Scene) -> None:
 
 def test_a_genesis_of_the_attackers_own_is_another_registry(scene: Scene) -> None:
     document = scene.document(1)
-    document["data"]["leads"] = [{"email": "mallory@example.org", "name": "M", "key": scene.key_line("mallory@example.org")}]
+    document["data"]["leads"] = [
+        {"email": "mallory@example.org", "name": "M", "key": scene.key_line("mallory@example.org")}
+    ]
     scene.write(1, document)
     scene.rechain(1)
     outcome = scene.verify()
@@ -411,7 +416,14 @@ def test_an_anchor_of_the_chain_as_it_stands_is_no_finding(scene: Scene) -> None
 def test_an_anchor_of_another_registry_or_none_at_all(scene: Scene) -> None:
     seq, digest = scene.as_().head
     assert scene.errors(anchor=f"registry={'f' * 32} {seq}:{digest}") == [("MR-L007", "anchor")]
-    for nonsense in ("", "7", "sha256:" + "a" * 64, "²:sha256:" + "a" * 64, "7:sha256:" + "z" * 64, "0:sha256:" + "a" * 64):
+    for nonsense in (
+        "",
+        "7",
+        "sha256:" + "a" * 64,
+        "²:sha256:" + "a" * 64,
+        "7:sha256:" + "z" * 64,
+        "0:sha256:" + "a" * 64,
+    ):
         with pytest.raises(BadAnchor):
             scene.verify(anchor=nonsense)
 
@@ -433,9 +445,16 @@ def test_readers_say_exit_4_on_a_broken_chain_and_warn_of_an_unknown_head(scene:
     assert registry.list()
     assert any("removed or written anew" in one for one in registry.warnings)
     scene.edit(3, key=scene.key_line("spare"))
-    for reader in (registry.list, registry.status, registry.history, lambda: registry.show("churn@2"), lambda: registry.trace("churn@2")):
+    readers: list[Callable[[], object]] = [
+        registry.list,
+        registry.status,
+        registry.history,
+        lambda: registry.show("churn@2"),
+        lambda: registry.trace("churn@2"),
+    ]
+    for reader in readers:
         with pytest.raises(ChainBroken):
-            reader()  # type: ignore[operator]
+            reader()
 
 
 def test_verify_record_tells_what_it_found_and_writes_nothing_into_a_broken_ledger(scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""Stored files, copies and views that somebody changed: each is found with its own code and place, and nothing else is."""
+"""Stored files, copies and views that somebody changed: each is found with its own code and place, and no more."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -87,7 +88,7 @@ EVIDENCE = VERSION / "evidence/metadata/metadata.yaml"
         (remove(VERSION / "record.json"), [("MR-A003", "models/churn/2/record.json")]),
         (remove(VERSION / "B3SUMS"), [("MR-A003", "models/churn/2/B3SUMS")]),
     ],
-)  # fmt: skip
+)
 def test_a_changed_file_is_found_at_its_place(
     scene: Scene, attack: Callable[[Scene], None], found: list[tuple[str, str]]
 ) -> None:
@@ -262,7 +263,9 @@ def test_a_setting_in_the_file_counts_for_nothing_until_a_lead_signs_it(
     assert ("MR-P014", "registry.toml") in notices(outcome)
     assert any(setting in one.message for one in outcome.findings if one.code == "MR-P014")
     with pytest.raises(RegistryError) as refusal:
-        scene.as_(CI).promote("churn@3", to="production", reason="now", pipeline="ci", pipeline_key=scene.world.key("ci"))
+        scene.as_(CI).promote(
+            "churn@3", to="production", reason="now", pipeline="ci", pipeline_key=scene.world.key("ci")
+        )
     assert any(isinstance(one, PolicyDiffers) for one in refusal.value.reasons)
     assert scene.as_().policy_show()["in_force"]["risk"] == "high"
 
@@ -314,8 +317,9 @@ def test_an_edited_hash_is_found_also_in_a_workbook_that_names_no_head_any_more(
     place = edit_cell(scene, "Models", "Content hash", 2, "0123456789ab")
     path = scene.root / "registry.xlsx"
     book = openpyxl.load_workbook(path)
-    for name in list(book.custom_doc_props.names):
-        del book.custom_doc_props[name]
+    kept: Any = book
+    for name in list(kept.custom_doc_props.names):
+        del kept.custom_doc_props[name]
     book.save(path)
     book.close()
     outcome = scene.verify()
@@ -325,7 +329,7 @@ def test_an_edited_hash_is_found_also_in_a_workbook_that_names_no_head_any_more(
 
 def properties(scene: Scene, **changes: str) -> None:
     path = scene.root / "registry.xlsx"
-    book = openpyxl.load_workbook(path)
+    book: Any = openpyxl.load_workbook(path)
     known = {prop.name: prop for prop in book.custom_doc_props.props}
     for name, prop in known.items():
         for part, value in changes.items():
@@ -409,7 +413,9 @@ def test_verify_prints_its_document_and_exits_4(scene: Scene) -> None:
 def test_promotion_of_a_changed_artefact_is_refused(scene: Scene) -> None:
     flip(Path("models/churn/3/artefact/model-3.bin"))(scene)
     with pytest.raises(RegistryError) as refusal:
-        scene.as_(CI).promote("churn@3", to="production", reason="now", pipeline="ci", pipeline_key=scene.world.key("ci"))
+        scene.as_(CI).promote(
+            "churn@3", to="production", reason="now", pipeline="ci", pipeline_key=scene.world.key("ci")
+        )
     assert [one.code for one in refusal.value.reasons] == ["MR-A001"]
     assert refusal.value.exit_status == 4
     assert not isinstance(refusal.value, ApprovalWanted)

@@ -84,7 +84,9 @@ def an_issued_statement_with_a_delegation(scene: Scene) -> int:
 
 
 def a_promotion_with_a_token(scene: Scene) -> int:
-    seq = scene.promoted("3", "production", approval=scene.used(f"A{scene.seqs('approval.requested', version='3')[-1]}"))
+    seq = scene.promoted(
+        "3", "production", approval=scene.used(f"A{scene.seqs('approval.requested', version='3')[-1]}")
+    )
     promotion = scene.document(seq)["data"]["promotion"]
     scene.edit(seq, promotion={"pipeline": promotion["pipeline"], "statement": promotion["statement"], "token": "ey…"})
     return seq
@@ -97,11 +99,21 @@ def a_control_with_a_countersignature(scene: Scene) -> int:
 
 
 NEWER = [
-    an_unknown_type, an_unknown_member_of_data, an_unknown_member_of_subject, an_unknown_member_of_the_event, another_format,
-    another_format_with_another_form, a_recovery_key, a_delegate, a_request_of_kind_baseline,
-    an_approval_with(delegation={"by": LEAD}), an_approval_with(exceptions=[{"gate": "fairness"}]),
-    an_issued_statement_with_a_delegation, a_promotion_with_a_token, a_control_with_a_countersignature,
-]  # fmt: skip
+    an_unknown_type,
+    an_unknown_member_of_data,
+    an_unknown_member_of_subject,
+    an_unknown_member_of_the_event,
+    another_format,
+    another_format_with_another_form,
+    a_recovery_key,
+    a_delegate,
+    a_request_of_kind_baseline,
+    an_approval_with(delegation={"by": LEAD}),
+    an_approval_with(exceptions=[{"gate": "fairness"}]),
+    an_issued_statement_with_a_delegation,
+    a_promotion_with_a_token,
+    a_control_with_a_countersignature,
+]
 
 
 @pytest.mark.parametrize("attack", NEWER, ids=lambda attack: attack.__name__)

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from attacker import AUTHOR, CI, FORMER, LEAD, LEAD2, MALLORY, REVIEWER, SME, START, Scene, snapshot, told
+from attacker import AUTHOR, CI, FORMER, LEAD, LEAD2, MALLORY, REVIEWER, START, Scene, snapshot, told
 
 from manual_registry.core.canonical import dump, parse
 from manual_registry.core.errors import IntegrityError, RegistryError
-from manual_registry.core.statements import APPROVAL_NAMESPACE, PROMOTION_NAMESPACE
+from manual_registry.core.statements import APPROVAL_NAMESPACE
 from manual_registry.core.times import stamp
 
 
@@ -41,7 +41,14 @@ def no_command_works_with_it(scene: Scene) -> None:
     assert snapshot(scene.root) == before
 
 
-def approver(scene: Scene, who: str, *, role: str = "ai-governance-lead", control: dict[str, Any] | None = None, name: str = "Mallory") -> int:
+def approver(
+    scene: Scene,
+    who: str,
+    *,
+    role: str = "ai-governance-lead",
+    control: dict[str, Any] | None = None,
+    name: str = "Mallory",
+) -> int:
     """Forge an enrolment."""
     data = {"name": name, "role": role, "key": scene.key_line(who)}
     empty = {"signer": LEAD, "statement": "", "signature": ""}
@@ -158,7 +165,9 @@ def test_an_approver_added_by_hand(scene: Scene, signature: Callable[[Scene], di
 def test_a_forged_approver_does_not_get_into_allowed_signers_either(scene: Scene) -> None:
     seq = approver(scene, MALLORY)
     path = scene.root / "allowed_signers"
-    line = f'{MALLORY} namespaces="stage-approval@manual-registry",valid-after="20261102081800Z" {scene.key_line(MALLORY)}'
+    line = (
+        f'{MALLORY} namespaces="stage-approval@manual-registry",valid-after="20261102081800Z" {scene.key_line(MALLORY)}'
+    )
     scene.put(path, path.read_bytes() + f"{line}\n".encode())
     count = len(path.read_text(encoding="utf-8").splitlines())
     assert scene.errors() == [("MR-S001", place(seq)), ("MR-S004", f"allowed_signers:{count}")]
@@ -174,7 +183,15 @@ def test_the_same_enrolment_signed_truly_is_good(scene: Scene) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["Mallory@example.org", "*", "lead@example.org,*", "mаllory@example.org", "mallory@example.org ", "!x@example.org", ""],
+    [
+        "Mallory@example.org",
+        "*",
+        "lead@example.org,*",
+        "mаllory@example.org",
+        "mallory@example.org ",
+        "!x@example.org",
+        "",
+    ],
 )
 def test_an_address_that_is_none_even_if_a_lead_signs_it(scene: Scene, address: str) -> None:
     what = {"approver": address, "name": "M", "role": "technical-sme", "key": scene.key_line(MALLORY)}
@@ -244,7 +261,12 @@ def test_the_last_lead_stays(scene: Scene) -> None:
     for who in (LEAD2, AUTHOR):
         scene.as_(LEAD).approver_revoke(who, reason="left", as_=LEAD, key=scene.world.key(LEAD))
     what = {"approver": LEAD, "reason": "x"}
-    seq = scene.forge("roster.revoked", {"approver": LEAD}, {"reason": "x", "control": scene.control("approver.revoke", LEAD, what)}, actor=LEAD)
+    seq = scene.forge(
+        "roster.revoked",
+        {"approver": LEAD},
+        {"reason": "x", "control": scene.control("approver.revoke", LEAD, what)},
+        actor=LEAD,
+    )
     assert scene.errors() == [("MR-L008", place(seq))]
 
 
@@ -253,7 +275,13 @@ def test_the_last_lead_stays(scene: Scene) -> None:
 
 @pytest.mark.parametrize(
     ("signer", "key", "code"),
-    [(LEAD, "stranger", "MR-S002"), (REVIEWER, None, "MR-L008"), (FORMER, None, "MR-L008"), (MALLORY, None, "MR-L008"), (LEAD, "ci", "MR-S002")],
+    [
+        (LEAD, "stranger", "MR-S002"),
+        (REVIEWER, None, "MR-L008"),
+        (FORMER, None, "MR-L008"),
+        (MALLORY, None, "MR-L008"),
+        (LEAD, "ci", "MR-S002"),
+    ],
 )
 def test_a_pipeline_enrolled_by_hand(scene: Scene, signer: str, key: str | None, code: str) -> None:
     line = scene.key_line(MALLORY)
@@ -314,12 +342,12 @@ def test_a_policy_loosened_by_hand_is_not_in_force(scene: Scene) -> None:
 def test_an_old_policy_does_not_come_back_with_its_old_signature(scene: Scene) -> None:
     lead, path = scene.as_(LEAD), scene.root / "registry.toml"
     first = path.read_text(encoding="utf-8")
-    sign = {"as_": LEAD, "key": scene.world.key(LEAD)}
+    sign: dict[str, Any] = {"as_": LEAD, "key": scene.world.key(LEAD)}
     scene.put(path, first.replace("approval_hours = 48", "approval_hours = 24").encode())
-    scene.as_(LEAD).policy_sign(**sign)  # type: ignore[arg-type]
+    scene.as_(LEAD).policy_sign(**sign)
     loose = scene.document(scene.head)
     scene.put(path, first.replace("approval_hours = 48", "approval_hours = 2").encode())
-    scene.as_(LEAD).policy_sign(**sign)  # type: ignore[arg-type]
+    scene.as_(LEAD).policy_sign(**sign)
     assert scene.errors() == []
     seq = scene.forge("policy.signed", {}, loose["data"], actor=LEAD)
     assert ("MR-L008", place(seq)) in scene.errors()
@@ -340,7 +368,7 @@ def test_a_policy_below_the_floor_is_not_in_force_even_if_a_lead_signs_it(scene:
 def test_a_number_that_is_none(scene: Scene, value: object) -> None:
     genesis = scene.document(1)["data"]
     body = {name: genesis[name] for name in ("system", "risk", "placed_on_market", "policy")}
-    spelt = float(value) if isinstance(value, int) and abs(value) > 2**53 else value  # type: ignore[call-overload]
+    spelt = float(value) if isinstance(value, int) and abs(value) > 2**53 else value
     body["policy"] = {**body["policy"], "approval_hours": spelt}
     seq = policy(scene, control=scene.control("policy.sign", LEAD, body), policy=body["policy"])
     assert place(seq) in {where for _, where in scene.errors()}
@@ -350,7 +378,9 @@ def test_a_number_that_is_none(scene: Scene, value: object) -> None:
 # -- genesis ----------------------------------------------------------------------------------------------
 
 
-def test_a_registry_without_a_lead_is_joined_once_and_by_oneself_only(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_registry_without_a_lead_is_joined_once_and_by_oneself_only(
+    scene: Scene, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     from world import World
 
     from manual_registry.adapters.keys import generate_ed25519
@@ -364,7 +394,9 @@ def test_a_registry_without_a_lead_is_joined_once_and_by_oneself_only(scene: Sce
     seq = approver(bare, MALLORY, control=control)
     assert [one for one in bare.errors() if one[1].startswith("ledger/")] == [("MR-L008", place(seq))]
     bare.path(seq).unlink()
-    bare.as_(LEAD).approver_add(f"Lead <{LEAD}>", role="ai-governance-lead", public_key=world.public(LEAD), as_=LEAD, key=world.key(LEAD))
+    bare.as_(LEAD).approver_add(
+        f"Lead <{LEAD}>", role="ai-governance-lead", public_key=world.public(LEAD), as_=LEAD, key=world.key(LEAD)
+    )
     assert bare.errors() == []
     # A second one by the same way:
     seq = approver(bare, MALLORY, control=bare.control("approver.add", MALLORY, details(bare, MALLORY)))
@@ -392,5 +424,3 @@ def test_a_control_statement_names_its_own_place_and_nothing_else(scene: Scene) 
     assert named == {"seq": head[0], "hash": head[1]}
     assert dump(statement).decode() == control["statement"]
     assert told(scene.verify()) == []
-    assert SME not in {one["email"] for one in scene.as_().approver_list()}
-    assert PROMOTION_NAMESPACE != APPROVAL_NAMESPACE

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trouble import assert_whole, end, leftovers, run, start, tree, wait_for
+from trouble import assert_whole, end, environment, leftovers, run, start, tree, wait_for
 from world import LEAD, World
 
 from manual_registry.adapters import copying
@@ -126,19 +127,44 @@ def test_ctrl_c_in_other_copies(world: World, tmp_path: Path, step: str) -> None
     assert_whole(world.root)
 
 
-def test_ctrl_c_while_waiting_for_the_lock(world: World) -> None:
+#: The command line, which makes the file that argv names first when it begins to wait for a lock.
+_WAITING = """
+import sys
+from pathlib import Path
+from manual_registry.adapters.locks import FileLock
+from manual_registry.cli import main
+take = FileLock.take
+def told(self, timeout):
+    Path(sys.argv[1]).touch()
+    return take(self, timeout)
+FileLock.take = told
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_ctrl_c_while_waiting_for_the_lock(world: World, tmp_path: Path) -> None:
     """Another command holds the lock; the one that waits can be stopped at once."""
     from manual_registry.adapters.locks import WriteLock
 
+    words = ["--registry", str(world.root), "--actor", "sme@example.org", "note", "churn@0", "waiting"]
     with WriteLock(world.root):
-        process = start(world.root, "note", "churn@0", "waiting")
-        time.sleep(1.0)
+        process = subprocess.Popen(
+            [sys.executable, "-c", _WAITING, str(tmp_path / "waits"), *words],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_for((tmp_path / "waits").exists, "it waits for the lock")
+        time.sleep(0.2)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
         ended = end(process)
     assert ended.status == 130, ended.err
-    assert time.monotonic() - began < 2
+    assert "Traceback" not in ended.err
+    assert time.monotonic() - began < 30, "it did not wait for the lock to the end"
     assert_whole(world.root)
 
 

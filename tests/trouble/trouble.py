@@ -63,7 +63,7 @@ def start(
     )
 
 
-def end(process: subprocess.Popen[str], timeout: float = 120) -> Ended:
+def end(process: subprocess.Popen[str], timeout: float = 300) -> Ended:
     """Wait for a process."""
     out, err = process.communicate(timeout=timeout)
     return Ended(process.returncode, out, err)
@@ -90,12 +90,12 @@ def together(root: Path | None, commands: Sequence[Sequence[str]], *, at: Path, 
         )
         for number, words in enumerate(commands)
     ]
-    wait_for(lambda: len(list(at.glob("ready*"))) == len(processes), "all processes are ready", 60)
+    wait_for(lambda: len(list(at.glob("ready*"))) == len(processes), "all processes are ready", 180)
     (at / "go").touch()
     return [end(process) for process in processes]
 
 
-def wait_for(condition: object, what: str, seconds: float = 30.0) -> None:
+def wait_for(condition: object, what: str, seconds: float = 120.0) -> None:
     """Wait until ``condition()`` holds; fail when it does not within ``seconds``."""
     assert callable(condition)
     limit = time.monotonic() + seconds

@@ -9,6 +9,7 @@ whole copy of it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from manual_registry.adapters.workbook import disk, package
 from manual_registry.core.errors import Busy, WorkbookUnreadable
 from manual_registry.core.view import Difference, View
-from manual_registry.ports import Instructions, Refreshed, TypedRow, WorkbookState
+from manual_registry.ports import Instructions, Reading, Refreshed, TypedRow, WorkbookState
 
 if TYPE_CHECKING:
     from manual_registry.adapters.workbook.read import Book
@@ -72,6 +73,24 @@ class OpenpyxlWorkbook:
         book = _read(path, base)
         return () if book is None else typed_rows(book, base)
 
+    def read(self, path: Path, base: View) -> Reading | None:
+        """Read all that `sync` needs in one go, from the same bytes; None: there is no file."""
+        from manual_registry.adapters.workbook.compare import compare, locate_all, typed_rows
+        from manual_registry.adapters.workbook.notices import notices
+        from manual_registry.adapters.workbook.read import read_book
+
+        data = disk.read_file(path)
+        if data is None:
+            return None
+        book = read_book(data, path.name, _wanted(base))
+        places = locate_all(book, base)
+        return Reading(
+            sha256=disk.digest(data) or "",
+            differences=compare(book, base, places),
+            typed=typed_rows(book, base, places),
+            notices=notices(book, base),
+        )
+
     def notices(self, path: Path, base: View) -> tuple[str, ...]:
         """Return, in sentences, what a reader should know of the file that is no reason to refuse it."""
         from manual_registry.adapters.workbook.notices import notices
@@ -115,8 +134,11 @@ class OpenpyxlWorkbook:
             )
         if data is None:
             return self._write(path, None, new)
-        if told := package.locked(path.name, data):
-            return Refreshed(written=False, warnings=(f"{told}; not written, {_behind(new)}",))
+        if sync is not None and sync.read not in (None, disk.digest(data)):
+            again = f"{path.name} was saved again while it was read: not written; sync once more"
+            return Refreshed(written=False, warnings=(again,))
+        if shut := package.locked(path.name, data):
+            return Refreshed(written=False, warnings=(f"{shut}; not written, {_behind(new)}",))
         if base is None:
             return self._anew(
                 path, data, new, "names no state of this registry's ledger, so edits cannot be told apart"
@@ -128,7 +150,7 @@ class OpenpyxlWorkbook:
         from manual_registry.adapters.workbook.container import Unpatchable
         from manual_registry.adapters.workbook.errors import is_fixable
         from manual_registry.adapters.workbook.patch import patched
-        from manual_registry.adapters.workbook.plan import settles
+        from manual_registry.adapters.workbook.plan import crossings, settles
         from manual_registry.adapters.workbook.read import read_book
 
         try:
@@ -141,29 +163,31 @@ class OpenpyxlWorkbook:
                 return Refreshed(written=False, warnings=(told,))
             return self._anew(path, data, new, "cannot be read")
         if base == new and sync is None:
-            return Refreshed(written=False, waiting=len(found))
+            return Refreshed(written=False, waiting=len(found), sha256=disk.digest(data))
         if book.macros:
             told = f"{path.name} holds macros (.xlsm) and is never rewritten: {_behind(new)}"
             return Refreshed(written=False, warnings=(told,), waiting=len(found))
         waiting = sum(1 for one in found if not settles(sync, one, new))
+        if sync is None and found and (crossed := crossings(found, new)):
+            told = f"{path.name}: {', '.join(crossed)} changed there and in the record: not written until mreg sync"
+            return Refreshed(written=False, warnings=(told,), waiting=waiting)
         try:
             done = patched(data, book, found, base, new, sync, places)
         except Unpatchable as why:
             return self._by_openpyxl(path, data, base, new, sync, str(why))
         if done.data == data:
-            return Refreshed(written=False, waiting=waiting)
-        aside, warnings = self._keep_rejected(path, data, found, sync)
+            return Refreshed(written=False, waiting=waiting, sha256=disk.digest(data))
+        aside, warnings = self._keep_rejected(path, data, found, sync, new)
         result = Refreshed(written=True, set_aside=aside, warnings=(*warnings, *done.told), waiting=waiting)
         return self._swap(path, data, done.data, new, result)
 
     def _keep_rejected(
-        self, path: Path, data: bytes, found: tuple[Difference, ...], sync: Instructions | None
+        self, path: Path, data: bytes, found: tuple[Difference, ...], sync: Instructions | None, new: View
     ) -> tuple[Path | None, tuple[str, ...]]:
         """Keep the file whole where `sync` puts something back that a person wrote: the ledger has only a hash."""
-        from manual_registry.adapters.workbook.plan import overwrites
+        from manual_registry.adapters.workbook.plan import rejects
 
-        spots = [(one.sheet, one.row, one.column) for one in found if overwrites(sync, one)]
-        if sync is None or all(spot in sync.accept for spot in spots):
+        if sync is None or not rejects(sync, found, new):
             return None, ()
         aside = disk.copy_aside(path, data, self._clock())
         return aside, (f"{path.name} as it was, with what was put right, is kept as {aside.name}",)
@@ -190,7 +214,7 @@ class OpenpyxlWorkbook:
             written = refreshed(data, book, found, base, new, sync)
         except Unloadable as failed:
             return self._anew(path, data, new, f"cannot be processed ({failed})")
-        aside, kept = self._keep_rejected(path, data, found, sync)
+        aside, kept = self._keep_rejected(path, data, found, sync, new)
         told = f"{path.name} could not be changed in place ({why}) and was saved anew"
         if lost and aside is None:
             aside = disk.copy_aside(path, data, self._clock())
@@ -215,7 +239,7 @@ class OpenpyxlWorkbook:
 
     def _swap(self, path: Path, old: bytes | None, data: bytes, new: View, done: Refreshed) -> Refreshed:
         if disk.swap(path, data, expected=old):
-            return done
+            return replace(done, sha256=disk.digest(data))
         told = (
             *done.warnings,
             f"{path.name} was changed by someone else meanwhile: not written, {_behind(new)}",

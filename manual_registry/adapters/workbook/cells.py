@@ -43,7 +43,7 @@ STRINGS: Final = "xl/sharedStrings.xml"
 
 #: A sheet may have thousands of links; nothing in them is a value.
 _LINKS: Final = re.compile(
-    rb"""(<hyperlinks(?:\s[^<>]*)?>)(?:<hyperlink(?:\s+[\w:]+=(?:"[^"<]*"|'[^'<]*'))*\s*/>)*(?=</hyperlinks>)"""
+    rb"""(<hyperlinks(?:\s[^<>]*)?>)(?:<hyperlink(?:\s++[\w:]++=(?:"[^"<]*+"|'[^'<]*+'))*+\s*+/>)*+(?=</hyperlinks>)"""
 )
 
 
@@ -188,16 +188,18 @@ class Cells:
         opening = opening[: opening.find(b">") + 1] + b"<sheetData>"
         try:
             for number_, first, cells, behind in scan.rows_of(data, start, end):
+                if number_ > MAX_ROWS:
+                    raise self._beyond(number_)
                 self.grid.places[number_] = first, cells, behind
                 try:
                     self._fast_row(number_, data[cells : behind - 6].decode() if cells < behind else "")
                 except (scan.Odd, UnicodeDecodeError):
                     self._slow_row(opening + data[first:behind] + b"</sheetData></worksheet>")
         except scan.Odd:
-            self.grid.cells.clear()
-            self.grid.places.clear()
-            self.grid.formulas.clear()
-            self.count = 0
+            for found in (self.grid.cells, self.grid.places, self.grid.formulas, self.grid.features, self.grid.merged):
+                found.clear()
+            self.count = self.merged = self.depth = 0
+            self.collect, self.phonetic = None, False
             parse(data, self.start, self.end, self.text)
 
     def _slow_row(self, row: bytes) -> None:
@@ -277,6 +279,9 @@ class Cells:
     def _place(self, row: int, column: int) -> str:
         return place(self.grid.name, row, column)
 
+    def _beyond(self, row: int) -> Trouble:
+        return Trouble(WorkbookOffGrid, "has a row beyond the grid", f"{self.grid.name}!{row}:{row}")
+
     def _check(self, row: int, column: int) -> None:
         """Refuse what lies at the far end of the grid."""
         if row > FAR_ROW or column > FAR_COLUMN:
@@ -299,8 +304,7 @@ class Cells:
             self.row = int(attributes.get("r", self.row + 1))
             self.column = 0
             if not 0 < self.row <= MAX_ROWS:
-                where = f"{self.grid.name}!{self.row}:{self.row}"
-                raise Trouble(WorkbookOffGrid, "has a row beyond the grid", where)
+                raise self._beyond(self.row)
         elif name == "rPh":
             self.phonetic = True
         elif name == "mergeCell":

@@ -15,7 +15,7 @@ from manual_registry.adapters.workbook.cells import Grid
 from manual_registry.adapters.workbook.errors import Trouble, WorkbookAmbiguous, refusal
 from manual_registry.adapters.workbook.places import place
 from manual_registry.adapters.workbook.read import Book
-from manual_registry.adapters.workbook.text import key
+from manual_registry.adapters.workbook.text import Formula, key
 from manual_registry.core.view import Cell, Column, ColumnKind, Difference, Row, Sheet, View
 from manual_registry.ports import TypedRow
 
@@ -203,6 +203,7 @@ def _cells(located: Located, sheet: Sheet) -> Iterator[Difference]:
                 base=row.cells.get(column.header),
                 kind=column.kind,
                 place=place(sheet.name, at, located.columns[column.header]),
+                formula=isinstance(found, Formula),
             )
 
 
@@ -242,13 +243,17 @@ def _whole(sheet: Sheet, row: str, found: str, kind: ColumnKind, where: str) -> 
     return Difference(sheet=sheet.name, row=row, column=None, found=found, base=None, kind=kind, place=where)
 
 
-def typed_rows(book: Book, base: View) -> tuple[TypedRow, ...]:
-    """Return the rows that people typed, with what stands in columns of ours."""
+def typed_rows(
+    book: Book, base: View, places: Mapping[str, Located | None] | None = None
+) -> tuple[TypedRow, ...]:
+    """Return the rows that people typed, with what stands in columns of ours; ``places`` as in :func:`compare`."""
     found: list[TypedRow] = []
-    for sheet in base.sheets:
-        located = locate(book, sheet)
-        for number in located.loose if located else ():
-            cells = located.grid.cells[number] if located else {}
-            ours = {header: cells.get(at) for header, at in located.columns.items()} if located else {}
-            found.append(TypedRow(sheet=sheet.name, number=number, cells=ours))
+    for name, located in (locate_all(book, base) if places is None else places).items():
+        if located is None:
+            continue
+        for number in located.loose:
+            cells = located.grid.cells[number]
+            ours = {header: cells.get(at) for header, at in located.columns.items()}
+            formulas = frozenset(header for header, value in ours.items() if isinstance(value, Formula))
+            found.append(TypedRow(sheet=name, number=number, cells=ours, formulas=formulas))
     return tuple(found)

@@ -80,10 +80,10 @@ def _check_head(head: bytes) -> None:
 def locked(name: str, data: bytes) -> str | None:
     """Say so when the file is whole but locked (see :func:`is_locked`), None otherwise."""
     try:
-        _check_head(data[:8])
-    except Trouble as trouble:
-        return refusal(name, trouble).message if trouble.kind is WorkbookLocked else None
-    return None
+        with opened(io.BytesIO(data), name):
+            return None
+    except WorkbookUnreadable as refused:
+        return refused.message if is_locked(refused) else None
 
 
 def _check_entries(archive: zipfile.ZipFile) -> None:
@@ -200,7 +200,15 @@ def properties(archive: zipfile.ZipFile) -> dict[str, str]:
         if here[0]:
             found[here[0]] += text
 
-    parse(member(archive, CUSTOM), start, lambda name: here.__setitem__(0, "") if name == "property" else None, text)
+    def end(name: str) -> None:
+        if name == "property":
+            here[0] = ""
+
+    try:
+        parse(member(archive, CUSTOM), start, end, text)
+    except Trouble as trouble:
+        trouble.place = trouble.place or CUSTOM
+        raise
     return {name: value.strip() for name, value in found.items()}
 
 

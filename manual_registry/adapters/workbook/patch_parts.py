@@ -85,7 +85,10 @@ class Parts:
         """
         packed = {part: pack(pieces) for part, pieces in self._changes.items() if part != name}
         entries = {**self._entries, **{part: (one.size, one.crc) for part, one in packed.items()}}
-        return rewritten(self._data, {**packed, name: pack([last(entries)])})
+        made = last(entries)
+        if not packed and made == self.get(name):
+            return self._data
+        return rewritten(self._data, {**packed, name: pack([made])})
 
 
 def table_grown(data: bytes, longer: Longer) -> bytes:

@@ -15,7 +15,7 @@ from manual_registry.adapters.workbook.container import Unpatchable
 from manual_registry.adapters.workbook.looks import CHECK_COLUMN
 from manual_registry.adapters.workbook.places import FAR_ROW, Area
 from manual_registry.adapters.workbook.text import Formula, key
-from manual_registry.core.view import ColumnKind, Difference, Row, Sheet, View
+from manual_registry.core.view import Cell, ColumnKind, Difference, Row, Sheet, View
 from manual_registry.ports import Instructions
 
 
@@ -35,6 +35,40 @@ def settles(sync: Instructions | None, one: Difference, new: View) -> bool:
     if one.found == "deleted":
         return any(row.row_id == one.row for sheet in new.sheets if sheet.name == one.sheet for row in sheet.rows)
     return one.found == "typed" and any(f"{sheet}!" in one.place and at == _row_of(one) for sheet, at in sync.adopt)
+
+
+def rejects(sync: Instructions, found: Sequence[Difference], new: View) -> bool:
+    """Tell whether any cell is overwritten whose content stands nowhere afterwards."""
+    cells = _Cells(new)
+    return any(
+        one.found is not None and key(one.found) != key(cells.of(one))
+        for one in found
+        if overwrites(sync, one) and (one.sheet, one.row, one.column) not in sync.accept
+    )
+
+
+def crossings(found: Sequence[Difference], new: View) -> list[str]:
+    """Name the cells that a person has edited and the record has changed as well, each in its own way."""
+    cells = _Cells(new)
+    shared = {(sheet.name, column.header) for sheet in new.sheets for column in sheet.columns if column.shared}
+    return [
+        f"{one.column} of {one.row}"
+        for one in found
+        if (one.sheet, one.column) in shared
+        and one.row
+        and key(cells.of(one)) not in (key(one.base), key(one.found))
+    ]
+
+
+class _Cells:
+    """What a view has in place of a difference; its rows are indexed once."""
+
+    def __init__(self, view: View) -> None:
+        self._rows = {(sheet.name, row.row_id): row for sheet in view.sheets for row in sheet.rows}
+
+    def of(self, one: Difference) -> Cell:
+        row = self._rows.get((one.sheet, one.row))
+        return row.cells.get(one.column or "") if row else None
 
 
 def _row_of(one: Difference) -> int:
@@ -121,7 +155,8 @@ def _said(located: Located, after: Sheet, sync: Instructions) -> tuple[Sheet, di
         replace(row, cells={**row.cells, CHECK_COLUMN: texts[row.row_id]}) if row.row_id in texts else row
         for row in after.rows
     )
-    notes = {row: text for row, text in texts.items() if isinstance(row, int) and row in located.loose}
+    loose = {*located.loose, *(row for _, row in located.copies)}
+    notes = {row: text for row, text in texts.items() if isinstance(row, int) and row in loose}
     return replace(after, rows=rows), notes
 
 

@@ -10,15 +10,18 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from posixpath import dirname, join, normpath
-from typing import Final
+from typing import Final, TypeVar
 
 from manual_registry.adapters.workbook.cells import STRINGS, Cells, Grid, date_styles, strings_in
 from manual_registry.adapters.workbook.errors import Trouble, WorkbookDamaged, WorkbookForged
 from manual_registry.adapters.workbook.markup import ignore, parse
 from manual_registry.adapters.workbook.package import (
+    CUSTOM,
     RENDERING,
     WORKBOOK,
     Entries,
@@ -28,6 +31,9 @@ from manual_registry.adapters.workbook.package import (
     opened,
     properties,
 )
+
+T = TypeVar("T")
+EPOCH: Final = datetime(1899, 12, 30)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +90,7 @@ def relations_part(part: str) -> str:
 def _sheets(data: bytes) -> tuple[dict[str, tuple[str, str]], datetime]:
     """Return sheet name -> (relation id, state) in their order, and the day from which dates count."""
     found: dict[str, tuple[str, str]] = {}
-    epoch = [datetime(1899, 12, 30)]
+    epoch = [EPOCH]
 
     def start(name: str, attributes: dict[str, str]) -> None:
         if name == "workbookPr" and attributes.get("date1904", "0") in {"1", "true"}:
@@ -112,26 +118,43 @@ def _macros(data: bytes) -> bool:
     return found[0]
 
 
+@contextmanager
+def _within(part: str) -> Iterator[None]:
+    """Let what goes wrong in here name the part."""
+    try:
+        yield
+    except Trouble as trouble:
+        trouble.place = trouble.place or part
+        raise
+    except (ValueError, IndexError, OverflowError) as broken:
+        raise Trouble(WorkbookDamaged, f"is damaged ({broken})", part) from broken
+
+
 def _read(archive: zipfile.ZipFile, name: str, only: frozenset[str] | None) -> Book:
     parts = frozenset(archive.namelist())
 
-    def optional(part: str) -> bytes:
-        return member(archive, part) if part in parts else b""
+    def taken(part: str, read: Callable[[bytes], T], missing: T) -> T:
+        with _within(part):
+            return read(member(archive, part)) if part in parts else missing
 
-    sheets, epoch = _sheets(member(archive, WORKBOOK))
-    targets = relations(member(archive, "xl/_rels/workbook.xml.rels"))
-    shared, styles, types = optional(STRINGS), optional("xl/styles.xml"), optional("[Content_Types].xml")
-    strings, phonetic = strings_in(shared) if shared else ([], False)
-    dates = date_styles(styles) if styles else frozenset()
+    nothing: dict[str, tuple[str, str]] = {}
+    no_strings: tuple[list[str], bool] = ([], False)
+    no_dates: frozenset[int] = frozenset()
+    sheets, epoch = taken(WORKBOOK, _sheets, (nothing, EPOCH))
+    targets = taken(f"xl/_rels/{WORKBOOK[3:]}.rels", relations, nothing)
+    strings, phonetic = taken(STRINGS, strings_in, no_strings)
+    dates = taken("xl/styles.xml", date_styles, no_dates)
     grids: dict[str, Grid] = {}
     raw: dict[str, bytes] = {}
     for title, (relation, state) in sheets.items():
         part = targets.get(relation, ("", ""))[1]
         grids[title] = grid = Grid(name=title, part=part, state=state)
         if part in parts and part.startswith("xl/worksheets/") and (only is None or title in only):
-            raw[part] = member(archive, part)
-            _read_sheet(raw[part], part, Cells(grid, strings, dates, epoch))
-    custom, entries = properties(archive), entries_of(archive)
+            with _within(part):
+                raw[part] = member(archive, part)
+                Cells(grid, strings, dates, epoch).read(raw[part])
+    with _within(CUSTOM):
+        custom, entries = properties(archive), entries_of(archive)
     return Book(
         name=name,
         properties=custom,
@@ -139,17 +162,9 @@ def _read(archive: zipfile.ZipFile, name: str, only: frozenset[str] | None) -> B
         entries=entries,
         untouched=custom.get(RENDERING) == fingerprint(entries),
         phonetic=phonetic,
-        macros=bool(types) and _macros(types),
+        macros=taken("[Content_Types].xml", _macros, False),
         raw=raw,
     )
-
-
-def _read_sheet(data: bytes, part: str, cells: Cells) -> None:
-    try:
-        cells.read(data)
-    except Trouble as trouble:
-        trouble.place = trouble.place or part
-        raise
 
 
 def read_book(data: bytes, name: str, only: frozenset[str] | None = None) -> Book:
@@ -158,7 +173,6 @@ def read_book(data: bytes, name: str, only: frozenset[str] | None = None) -> Boo
     Raises ``WorkbookUnreadable`` for all that is wrong with it.
     """
     with opened(io.BytesIO(data), name) as archive:
-        try:
-            return _read(archive, name, only)
-        except (IndexError, OverflowError) as broken:
-            raise Trouble(WorkbookDamaged, f"is damaged ({broken})") from broken
+        if f"xl/_rels/{WORKBOOK[3:]}.rels" not in archive.NameToInfo:
+            raise Trouble(WorkbookDamaged, "is damaged (it does not say where its sheets are)")
+        return _read(archive, name, only)

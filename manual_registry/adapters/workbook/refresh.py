@@ -101,7 +101,7 @@ def _apply(
     _restore_escapes(workbook, book)
     for sheet in new.sheets:
         before = older.get(sheet.name)
-        if before is None:
+        if before is None or (sync is not None and sheet.name not in book.grids):
             if sheet.name not in workbook.sheetnames:
                 add_sheet(workbook, sheet, new, styles)
             continue

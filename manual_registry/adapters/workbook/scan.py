@@ -16,7 +16,7 @@ _NUMBER: Final = re.compile(rb' r="([1-9]\d{0,6})"')
 #: (place, attributes, inline text, value, anything else in the cell, what fits no grammar).
 CELL: Final = re.compile(
     r'<c r="([^"]*)"([^<>/]*)(?:/>|>(?:<is><t(?: xml:space="preserve")?>([^<]*)</t></is></c>'
-    r"|<v>([^<]*)</v></c>|<v ?/></c>|(<[^/].*?)?</c>))|(.)",
+    r"|<v>([^<]*)</v></c>|<v ?/></c>|(<[^/].*?)?</c>))|(.+)",
     re.DOTALL,
 )
 _PLACE: Final = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})")
@@ -116,7 +116,7 @@ def readable(data: bytes) -> bool:
 
 #: (text, anything else in the string, what fits no grammar).
 _STRING: Final = re.compile(
-    r'<si>(?:<t(?: xml:space="preserve")?>([^<]*)</t>|<t ?/>|(<[^/].*?))</si>|<si ?/>|(.)', re.DOTALL
+    r'<si>(?:<t(?: xml:space="preserve")?>([^<]*)</t>|<t ?/>|(<[^/].*?))</si>|<si ?/>|(.+)', re.DOTALL
 )
 
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 CellValue: TypeAlias = "str | int | float | bool | datetime"
 
@@ -21,14 +21,15 @@ class SheetCell:
     """One cell that is not blank.
 
     ``value`` of a number shown as a date is a ``datetime`` without zone; ``format`` the number format's code;
-    ``formula`` True when the value is the stored result of one; ``merged`` True when the value stands in another
-    cell of a merged range and is repeated here; ``link`` the target of a hyperlink, ``comment`` a remark on the cell.
+    ``formula`` True when the value is the stored result of one; ``merged`` is ``down`` or ``across`` when the value
+    stands in the merged range's first cell, above or to the left, and is repeated here; ``link`` the target of a
+    hyperlink, ``comment`` a remark on the cell.
     """
 
     value: CellValue
     format: str = "General"
     formula: bool = False
-    merged: bool = False
+    merged: Literal["", "down", "across"] = ""
     comment: str | None = None
     link: str | None = None
 
@@ -51,16 +52,36 @@ class SheetGrid:
 
 
 _EMPTY: Final = frozenset(
+    [
+        *["", ".", "/", "?", "??", "???", "-", "--", "---", "\u2013", "\u2014", "..", "...", "\u2026"],
+        *["n/a", "na", "n.a.", "n.a", "n/d", "n.d.", "#n/a", "n/v", "nan", "nat", "none", "null", "nil"],
+        *["(none)", "(null)", "(blank)", "blank", "empty", "tbd", "t.b.d.", "tba", "tbc", "missing", "unknown"],
+        *["to be defined", "to be determined", "to be confirmed", "not applicable", "not available"],
+        *["k.a.", "k. a.", "keine", "keine angabe", "unbekannt", "entf\u00e4llt", "offen", "fehlt"],
+        *["s.o.", "sans objet", "aucun", "aucune", "\u00e0 d\u00e9finir", "inconnu"],
+        *["ninguno", "ninguna", "desconocido", "no aplica", "sin datos"],
+    ]
+)
+_ERRORS: Final = frozenset(
+    {"#ref!", "#value!", "#div/0!", "#name?", "#null!", "#num!", "#spill!", "#calc!", "#getting_data"}
+)
+_DITTO: Final = frozenset(
     {
-        *("", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "\u2026", "/", "?", "??", "???", "x", "n/a", "na", "n.a.", "n.a", "n/d", "n.d.", "#n/a", "n/v"),
-        *("none", "null", "nil", "nan", "nat", "(none)", "(null)", "(blank)", "blank", "empty", "tbd", "t.b.d.", "tba"),
-        *("tbc", "to be defined", "to be determined", "to be confirmed", "unknown", "not applicable", "not available"),
-        *("missing", "k.a.", "k. a.", "keine", "keine angabe", "unbekannt", "entf\u00e4llt", "offen", "fehlt", "inconnu"),
-        *("s.o.", "sans objet", "aucun", "aucune", "\u00e0 d\u00e9finir", "ninguno", "ninguna", "desconocido", "no aplica", "sin datos"),
+        '"',
+        "''",
+        "\u3003",
+        "\u201d",
+        "\u201c",
+        "ditto",
+        "dito",
+        "idem",
+        '-"-',
+        "-//-",
+        "same",
+        "same as above",
+        "wie oben",
     }
-)  # fmt: skip
-_ERRORS: Final = frozenset({"#ref!", "#value!", "#div/0!", "#name?", "#null!", "#num!", "#spill!", "#calc!", "#getting_data"})
-_DITTO: Final = frozenset({'"', "''", "\u3003", "\u201d", "\u201c", "ditto", "dito", "idem", "-\"-", "-//-", "same", "same as above", "wie oben"})
+)
 _ODD_SPACES = re.compile(r"[\s\u00a0\u2000-\u200a\u202f\u3000]+")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 
@@ -76,7 +97,11 @@ def shown(cell: SheetCell | None) -> str:
         return ""
     match cell.value:
         case str():
-            return _INVISIBLE.sub("", unicodedata.normalize("NFC", cell.value)).replace("\r\n", "\n").strip(" \t\n\r\u00a0")
+            return (
+                _INVISIBLE.sub("", unicodedata.normalize("NFC", cell.value))
+                .replace("\r\n", "\n")
+                .strip(" \t\n\r\u00a0")
+            )
         case bool():
             return "TRUE" if cell.value else "FALSE"
         case datetime():
@@ -90,7 +115,7 @@ def iso(moment: datetime) -> str:
     return moment.date().isoformat() if moment.time() == time(0) else moment.isoformat(timespec="seconds")
 
 
-_PLAIN = re.compile(r'(?P<whole>[#,0]*)(?:\.(?P<places>[0#]+))?(?P<percent>%)?')
+_PLAIN = re.compile(r"(?P<whole>[#,0]*)(?:\.(?P<places>[0#]+))?(?P<percent>%)?")
 
 
 def number_shown(value: int | float, code: str) -> str:

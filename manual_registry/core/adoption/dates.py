@@ -7,6 +7,7 @@ written as a word is unambiguous. Dates are kept as stated: no zone is added whe
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -50,7 +51,9 @@ _WEEKDAYS: Final = re.compile(
     r"|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|lunes|martes|miercoles|jueves|viernes|sabado|domingo)\b[.,]*\s*"
 )
 _NUMERIC: Final = re.compile(r"(\d{1,4})\s?([./-])\s?(\d{1,2})\s?\2\s?(\d{1,4})(?![\d./-])(.*)", re.DOTALL)
-_WORDED: Final = re.compile(r"(\d{1,2})[\s.-]*(?:de |of |d')?\s*([a-z]+)[\s.,'-]*(?:de |del )?\s*(\d{4}|\d{2})(?!\d)(.*)", re.DOTALL)
+_WORDED: Final = re.compile(
+    r"(\d{1,2})[\s.-]*(?:de |of |d')?\s*([a-z]+)[\s.,'-]*(?:de |del )?\s*(\d{4}|\d{2})(?!\d)(.*)", re.DOTALL
+)
 _MONTH_LED: Final = re.compile(r"([a-z]+)[\s.-]*(\d{1,2})[\s,.-]+(\d{4})(?!\d)(.*)", re.DOTALL)
 _YEAR_LED: Final = re.compile(r"(\d{4})[\s.-]*([a-z]+)[\s.-]*(\d{1,2})(?!\d)(.*)", re.DOTALL)
 _ZONE: Final = re.compile(r"\s?(z|utc|gmt|[+-]\d{2}:?\d{2})$")
@@ -136,7 +139,9 @@ def read_date(text: str) -> Reading | None:
 
 def _numeric(first: str, separator: str, second: str, third: str, rest: str) -> Reading | None:
     if len(first) > 2:
-        sure = _strptime(f"{first}-{second}-{third}", rest, _YEAR_FIRST) if len(first) == 4 and len(third) <= 2 else None
+        sure = (
+            _strptime(f"{first}-{second}-{third}", rest, _YEAR_FIRST) if len(first) == 4 and len(third) <= 2 else None
+        )
         return Reading(sure=sure) if sure else None
     if len(third) not in (2, 4):
         return None
@@ -164,7 +169,7 @@ def _worded(folded: str) -> Reading | None:
 
 def read_serial(value: int | float, *, system_1904: bool = False) -> Reading | None:
     """Read a plain number in a date column: a serial date, ``20240310``, or seconds of the Unix epoch."""
-    if isinstance(value, bool) or value != value or value in (float("inf"), float("-inf")):
+    if isinstance(value, bool) or not math.isfinite(value):
         return None
     whole = int(value)
     if whole in _SERIALS:
@@ -184,9 +189,8 @@ def from_serial(value: int | float, *, system_1904: bool = False) -> datetime:
     Day 60 of the 1900 system, 29 February 1900, never was; the days before it count from one day later.
     """
     if system_1904:
-        epoch = datetime(1904, 1, 1)
-    else:
-        epoch = datetime(1899, 12, 31) if value < 60 else datetime(1899, 12, 30)
+        return datetime(1904, 1, 1) + timedelta(seconds=round(value * 86_400))
+    epoch = datetime(1899, 12, 31) if value < 60 else datetime(1899, 12, 30)
     return epoch + timedelta(seconds=round(value * 86_400))
 
 

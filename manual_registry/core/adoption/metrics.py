@@ -28,10 +28,64 @@ _GROUPED: Final = re.compile(r"[+-]?\d{1,3}([,' ]\d{3})+\.\d+|[+-]?\d{1,3}([' ]\
 _GROUPED_COMMA: Final = re.compile(r"[+-]?\d{1,3}([.' ]\d{3})+,\d+")
 _NAME: Final = re.compile(r"[^\W\d_][\w@./()+*^-]*(?: (?![+-]?[\d.,]*\d+(?: |$))[\w@/()+*^-]+)*")
 _CUT: Final = re.compile(r"[;\n|]+|,(?=\s*[^\d\s.,+-])|,(?=\s+[^\d])|(?<=[\d%])\s+(?:and|und|et|&|/)\s+(?=[^\W\d])")
-_PAIR: Final = re.compile(rf"(?P<name>.+?)(?P<sign>\s*[:=]\s*|\s+)(?P<number>{_NUMBER})\s?(?P<percent>%)?", re.IGNORECASE | re.DOTALL)
+_PAIR: Final = re.compile(
+    rf"(?P<name>.+?)(?P<sign>\s*[:=]\s*|\s+)(?P<number>{_NUMBER})\s?(?P<percent>%)?", re.IGNORECASE | re.DOTALL
+)
 _NO_METRIC: Final = frozenset(
-    "v ver vers version rev release build run row page section chapter ticket issue by in on of from since until to at see about approx ca"
-    " circa up down over under than better worse only old new was is were now then with without step epoch epochs seed von vom seit".split()
+    [
+        "v",
+        "ver",
+        "vers",
+        "version",
+        "rev",
+        "release",
+        "build",
+        "run",
+        "row",
+        "page",
+        "section",
+        "chapter",
+        "ticket",
+        "issue",
+        "by",
+        "in",
+        "on",
+        "of",
+        "from",
+        "since",
+        "until",
+        "to",
+        "at",
+        "see",
+        "about",
+        "approx",
+        "ca",
+        "circa",
+        "up",
+        "down",
+        "over",
+        "under",
+        "than",
+        "better",
+        "worse",
+        "only",
+        "old",
+        "new",
+        "was",
+        "is",
+        "were",
+        "now",
+        "then",
+        "with",
+        "without",
+        "step",
+        "epoch",
+        "epochs",
+        "seed",
+        "von",
+        "vom",
+        "seit",
+    ]
 )
 _TOKEN_NUMBER: Final = re.compile(rf"({_NUMBER})(%?)", re.IGNORECASE)
 
@@ -55,7 +109,12 @@ def _is_name(text: str, number: str, *, signed: bool) -> bool:
         return False
     if signed or metric_header(text) is not None:
         return True
-    return " " not in text and text.casefold() not in _NO_METRIC and len(text) > 1 and re.search("[.,%]", number) is not None
+    return (
+        " " not in text
+        and text.casefold() not in _NO_METRIC
+        and len(text) > 1
+        and re.search("[.,%]", number) is not None
+    )
 
 
 def parse_number(text: str, *, comma: bool | None = None) -> float | None:
@@ -140,7 +199,10 @@ def parse_metrics(text: str) -> Metrics | None:
             return None
         values[key] = _hundredth(value) if per_cent else value
         percent = percent or per_cent
-    notes = (*(("percent read as a fraction of one",) if percent else ()), *(("the comma read as the decimal sign",) if comma else ()))
+    notes = (
+        *(("percent read as a fraction of one",) if percent else ()),
+        *(("the comma read as the decimal sign",) if comma else ()),
+    )
     return Metrics(values=values, notes=notes)
 
 

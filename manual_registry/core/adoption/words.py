@@ -16,11 +16,29 @@ from manual_registry.core.errors import RegistryError
 from manual_registry.core.values import ModelName, Stage, Version, model_name, version_name
 
 _STAGE_WORDS: Final[dict[Stage, str]] = {
-    Stage.PRODUCTION: "production, prod, prd, live, in production, in prod, productive, operational, deployed, released, in use, in live use, active in production, produktion, produktiv, in produktion, im einsatz, in betrieb, en production, en produccion, produccion, productivo, champion, current, go live, online",
-    Stage.STAGING: "staging, stage, stg, uat, test, testing, tst, qa, sit, pre prod, preprod, pre production, preproduction, acceptance, acceptance test, shadow, candidate, release candidate, rc, validation, in validation, in test, abnahme, abnahmetest, vorproduktion, im test, recette, en recette, preproduccion, pruebas, en pruebas, integration, int, challenger, pilot",
-    Stage.EXPERIMENTAL: "experimental, experiment, exp, dev, development, in development, research, poc, proof of concept, prototype, proto, draft, sandbox, lab, wip, in progress, in training, trained, new, none, entwicklung, in entwicklung, entw, experimentell, developpement, en developpement, desarrollo, en desarrollo, investigacion",
-    Stage.ARCHIVED: "archived, archive, retired, deprecated, decommissioned, decom, obsolete, old, superseded, replaced, withdrawn, sunset, end of life, eol, out of use, not in use, no longer used, discontinued, inactive, disabled, archiviert, archiv, stillgelegt, ausser betrieb, abgelost, abgeloest, veraltet, ersetzt, zuruckgezogen, archive, retire, obsolete, remplace, hors service, archivado, retirado, obsoleto, reemplazado",
-}  # fmt: skip
+    Stage.PRODUCTION: (
+        "production, prod, prd, live, in production, in prod, productive, operational, deployed, released, in use, in "
+        "live use, active in production, produktion, produktiv, in produktion, im einsatz, in betrieb, en production, "
+        "en produccion, produccion, productivo, champion, current, go live, online"
+    ),
+    Stage.STAGING: (
+        "staging, stage, stg, uat, test, testing, tst, qa, sit, pre prod, preprod, pre production, preproduction, "
+        "acceptance, acceptance test, shadow, candidate, release candidate, rc, validation, in validation, in test, "
+        "abnahme, abnahmetest, vorproduktion, im test, recette, en recette, preproduccion, pruebas, en pruebas, "
+        "integration, int, challenger, pilot"
+    ),
+    Stage.EXPERIMENTAL: (
+        "experimental, experiment, exp, dev, development, in development, research, poc, proof of concept, prototype, "
+        "proto, draft, sandbox, lab, wip, in progress, in training, trained, new, none, entwicklung, in entwicklung, "
+        "entw, experimentell, developpement, en developpement, desarrollo, en desarrollo, investigacion"
+    ),
+    Stage.ARCHIVED: (
+        "archived, archive, retired, deprecated, decommissioned, decom, obsolete, old, superseded, replaced, "
+        "withdrawn, sunset, end of life, eol, out of use, not in use, no longer used, discontinued, inactive, "
+        "disabled, archiviert, archiv, stillgelegt, ausser betrieb, abgelost, abgeloest, veraltet, ersetzt, "
+        "zuruckgezogen, archive, retire, obsolete, remplace, hors service, archivado, retirado, obsoleto, reemplazado"
+    ),
+}
 
 
 def _fold(text: str) -> str:
@@ -51,7 +69,19 @@ def stage_suggestion(text: str) -> Stage | None:
     return None
 
 
-_SPELLED: Final = str.maketrans({"\u00df": "ss", "\u00e6": "ae", "\u00c6": "ae", "\u00f8": "o", "\u00d8": "o", "\u0153": "oe", "\u0142": "l", "&": " and ", "+": " plus "})
+_SPELLED: Final = str.maketrans(
+    {
+        "\u00df": "ss",
+        "\u00e6": "ae",
+        "\u00c6": "ae",
+        "\u00f8": "o",
+        "\u00d8": "o",
+        "\u0153": "oe",
+        "\u0142": "l",
+        "&": " and ",
+        "+": " plus ",
+    }
+)
 
 
 def model_name_of(text: str) -> ModelName | None:
@@ -84,7 +114,9 @@ def version_suggestion(text: str) -> str | None:
     return version_of(re.sub(r"[^A-Za-z0-9._+-]+", "-", plain).strip("-._+"))
 
 
-_MODEL_VERSION: Final = re.compile(r"(?P<model>.*[^\s_@:/-])(?:\s*[@:/]\s*|[\s_-]+)(?P<version>(?:v\.?\s?)?\d[\w.+-]*|v\d[\w.+-]*)", re.IGNORECASE)
+_MODEL_VERSION: Final = re.compile(
+    r"(?P<model>.*[^\s_@:/-])(?:\s*[@:/]\s*|[\s_-]+)(?P<version>(?:v\.?\s?)?\d[\w.+-]*|v\d[\w.+-]*)", re.IGNORECASE
+)
 
 
 def split_model(text: str) -> tuple[str, str] | None:
@@ -139,6 +171,10 @@ def parse_hash(text: str, *, algorithm: str | None = None) -> StatedHash | None:
     if whole and cut == bare:
         return StatedHash(value=value, algorithms=whole, whole=True)
     longer = tuple(name for name, length in lengths.items() if length > len(value))
+    # As long as a whole hash of another kind, whatever the heading says.
+    longer += tuple(
+        name for name, length in _LENGTHS.items() if name not in longer and length == len(value) and cut == bare
+    )
     return StatedHash(value=value, algorithms=longer, whole=False) if longer else None
 
 
@@ -151,7 +187,11 @@ def parse_commit(text: str) -> str | None:
     url = _COMMIT_URL.fullmatch(bare)
     if url:
         return url[1].lower()
-    found = re.fullmatch(r"(?:git:|commit:?\s+|sha:?\s*|#|g(?=[0-9a-f]{7}))?([0-9a-f]{7,40}|[0-9a-f]{64})\.{0,3}\u2026?", bare, re.IGNORECASE)
+    found = re.fullmatch(
+        r"(?:git:|commit:?\s+|sha:?\s*|#|g(?=[0-9a-f]{7}))?([0-9a-f]{7,40}|[0-9a-f]{64})\.{0,3}\u2026?",
+        bare,
+        re.IGNORECASE,
+    )
     return found[1].lower() if found else None
 
 

@@ -43,9 +43,11 @@ class ApproveCommands(Commands):
     def approval_sign(
         self, id: str, *, as_: str, key: str | Path | None = None, reject: bool = False, comment: str | None = None
     ) -> Result:
-        """Sign an approval as ``as_`` with ``key`` (else the agent or ~/.ssh); ``reject`` needs a comment."""
-        from manual_registry.registry import approving
+        """Sign an approval or a baseline as ``as_`` with ``key`` (else the agent or ~/.ssh); ``reject`` needs a comment."""
+        from manual_registry.registry import approving, controlling
 
+        if not reject and id.upper() in self._work.load().state.baselines:
+            return controlling.baseline_sign(self._work, id.upper(), as_=as_, key=path_or_none(key))
         return approving.sign(self._work, id, as_=as_, key=path_or_none(key), reject=reject, comment=comment)
 
     def approval_import(self, id: str, *, signature: str | Path, statement: str | Path | None = None) -> Result:

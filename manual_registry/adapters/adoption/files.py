@@ -1,0 +1,153 @@
+"""Finds and hashes the files that a spreadsheet names; nothing is copied, nothing outside is read.
+
+Rules held here: a location is looked for below the ``--storage`` directory and the spreadsheet's own folder, and
+nowhere else, since a sheet may name any file of whoever runs the command; links that lead out are not followed. A
+path of another machine is found again by its last names. A file is taken silently only when it lies where the sheet
+says; what was found elsewhere is told, and what could be one of several is asked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from manual_registry.core.adoption.locations import Location
+from manual_registry.core.manifest import printable
+
+#: So many names are indexed below one directory; beyond, moved files are not looked for.
+_MOST_NAMES: Final = 500_000
+_MOST_CANDIDATES: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hit:
+    """Where a stated location leads: ``path``, the real one, and ``how`` it was found; or ``problem`` (missing, outside) with the reason."""
+
+    path: Path | None = None
+    how: str = ""
+    problem: str = ""
+    message: str = ""
+    candidates: tuple[Path, ...] = ()
+
+
+@dataclass(kw_only=True, slots=True)
+class Place:
+    """A directory below which files are looked for, with an index of the names in it, made when first needed."""
+
+    path: Path
+    label: str
+    names: dict[str, list[tuple[str, ...]]] | None = None
+    cut: bool = field(default=False)
+
+    def index(self) -> dict[str, list[tuple[str, ...]]]:
+        """Return last name (case folded) -> paths, each as its names from here; links are not followed."""
+        if self.names is None:
+            self.names = {}
+            count = 0
+            for directory, directories, files in os.walk(self.path, followlinks=False):
+                inner = Path(directory).relative_to(self.path).parts
+                for name in (*directories, *files):
+                    self.names.setdefault(name.casefold(), []).append((*inner, name))
+                count += len(directories) + len(files)
+                if count > _MOST_NAMES:
+                    self.cut = True
+                    break
+        return self.names
+
+
+class Finder:
+    """Looks for stated locations below ``places``."""
+
+    def __init__(self, places: Iterable[tuple[Path, str]]) -> None:
+        """``places`` are (directory, how it is called in messages), the first before the others."""
+        self.places: list[Place] = []
+        for path, label in places:
+            real = Path(os.path.realpath(path))
+            if all(real != place.path for place in self.places):
+                self.places.append(Place(path=real, label=label))
+
+    def find(self, location: Location) -> Hit:
+        """Look for one location."""
+        direct = self._direct(location)
+        if direct.path is not None:
+            return direct
+        found = self._elsewhere(location)
+        return found if found.path is not None or found.candidates or not direct.problem else direct
+
+    def _direct(self, location: Location) -> Hit:
+        """Look exactly where the sheet says."""
+        tried: list[tuple[Path, Place]] = []
+        for place in self.places:
+            if not location.absolute:
+                tried.append((place.path.joinpath(*location.parts), place))
+            elif location.system == "posix":
+                tried.append((Path("/", *location.parts), place))
+        problem = Hit(problem="missing", message="there is no such file")
+        for path, place in tried:
+            inside = _inside(path, place.path)
+            if inside is None:
+                if problem.problem == "missing":
+                    message = f"outside {self._labels()}; it is not read (name its directory with --storage)"
+                    problem = Hit(problem="outside", message=message)
+                continue
+            if is_there(inside):
+                return Hit(path=inside, how="as stated")
+            problem = Hit(problem="missing", message="there is no such file")
+        return problem
+
+    def _labels(self) -> str:
+        return " and ".join(place.label for place in self.places)
+
+    def _elsewhere(self, location: Location) -> Hit:
+        """Look for the longest end of the stated path, without regard to letter case."""
+        parts = tuple(part for part in location.parts if part != "..")
+        if not parts:
+            return Hit(problem="missing", message="no path")
+        best: list[tuple[int, int, Path, Place]] = []
+        for place in self.places:
+            for names in place.index().get(parts[-1].casefold(), ()):
+                common = _common(parts, names)
+                inside = _inside(place.path.joinpath(*names), place.path)
+                if inside is not None and is_there(inside):
+                    best.append((common, len(names), inside, place))
+        if not best:
+            return Hit()
+        longest = max(common for common, *_ in best)
+        hits = {path: (depth, place) for common, depth, path, place in best if common == longest}
+        path, (depth, place) = next(iter(hits.items()))
+        # A path that parts from the stated one before either of them ends may be another model's file.
+        if len(hits) == 1 and longest in (depth, len(parts)):
+            return Hit(path=path, how=f"at {printable(str(path.relative_to(place.path)))} in {place.label}")
+        return Hit(problem="missing", message="not there", candidates=tuple(sorted(hits)[:_MOST_CANDIDATES]))
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether something can be seen at ``path``; what the system refuses to look at counts as there."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _inside(path: Path, base: Path) -> Path | None:
+    """Return the real path when it lies below ``base``; None when it, or a link on the way, leads out."""
+    try:
+        real = Path(os.path.realpath(path))
+        return real if real.is_relative_to(base) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _common(parts: tuple[str, ...], names: tuple[str, ...]) -> int:
+    count = 0
+    for one, other in zip(reversed(parts), reversed(names), strict=False):
+        if one.casefold() != other.casefold():
+            break
+        count += 1
+    return count

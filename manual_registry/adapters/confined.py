@@ -1,0 +1,114 @@
+"""Files that a sheet names, not the person who runs the command: only those below allowed directories are read.
+
+Rules held here (design 3.3): a name is resolved without following links; URLs, UNC paths, names with control characters
+and hidden files are refused before anything is looked at; a file that holds a private key is refused wherever it lies,
+since what is registered is there for everybody to read. Which directories are allowed is the caller's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from manual_registry.core.errors import PathEscapes
+
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_KEY: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File-|AGE-SECRET-KEY-1")
+#: Keys are small, and what says that it is one stands at the beginning.
+_KEY_SIZE, _KEY_HEAD = 1 << 17, 1 << 12
+_LONGEST: Final = 4096
+
+
+def allowed_path(allowed: Sequence[Path], typed: str, *, base: Path | None = None, where: str) -> Path:
+    """Return the file or directory that ``typed`` names, if it lies below one of ``allowed``.
+
+    A relative name counts from ``base``, else from each of ``allowed`` in turn. ``where`` names the cell or field for
+    the message. Raises :class:`PathEscapes`, with one and the same text for what is not there and what is elsewhere.
+    """
+    name = _checked(typed, where)
+    for one in allowed:
+        top = Path(os.path.realpath(one))
+        start = top if base is None else Path(os.path.realpath(base))
+        candidate = Path(os.path.normpath(start / name))
+        if candidate == top or not candidate.is_relative_to(top):
+            continue
+        parts = candidate.relative_to(top).parts
+        if any(part.startswith(".") for part in parts):
+            raise PathEscapes(f"{where} {_shown(typed)}: hidden files and folders are not read", location=where)
+        if _plain(top, parts):
+            _refuse_keys(candidate, typed, where)
+            return candidate
+    places = " or ".join(str(one) for one in allowed)
+    raise PathEscapes(
+        f"{where} {_shown(typed)}: nothing of that name lies below {places} (links are not followed)",
+        location=where,
+        hint="mreg sync --from DIR",
+    )
+
+
+def _checked(typed: str, where: str) -> str:
+    """Return the name with the separators of this system; a person on Windows types backslashes."""
+    if not typed or len(typed) > _LONGEST or _CONTROL.search(typed):
+        raise PathEscapes(f"{where} {_shown(typed)}: not a path", location=where)
+    name = typed.replace("\\", "/")
+    if name.startswith("//") or _URL.match(name):
+        raise PathEscapes(
+            f"{where} {_shown(typed)}: a path on this machine is needed, no URL, drive or UNC path", location=where
+        )
+    return name
+
+
+def _shown(typed: str) -> str:
+    return repr(typed if len(typed) <= 200 else typed[:200] + "…")  # noqa: PLR2004 - as much as a line holds
+
+
+def _plain(top: Path, parts: Sequence[str]) -> bool:
+    """Tell whether every part is there: directories on the way, no link anywhere, at the end a file or directory."""
+    for depth in range(1, len(parts) + 1):
+        try:
+            mode = top.joinpath(*parts[:depth]).lstat().st_mode
+        except (OSError, ValueError):
+            return False
+        if not (stat.S_ISDIR(mode) or (depth == len(parts) and stat.S_ISREG(mode))):
+            return False
+    return True
+
+
+def _refuse_keys(path: Path, typed: str, where: str) -> None:
+    for file in _files(path):
+        if _is_key(file):
+            inside = "" if file == path else f" ({file.relative_to(path)})"
+            raise PathEscapes(
+                f"{where} {_shown(typed)}{inside}: holds a private key; it must not get into a registry", location=where
+            )
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+        return
+    for folder, _, names in os.walk(path):  # links are not followed
+        for name in names:
+            yield Path(folder, name)
+
+
+def _is_key(path: Path) -> bool:
+    """Tell whether a small file begins as private keys do; what cannot be read is told when it is copied."""
+    try:
+        facts = path.lstat()
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > _KEY_SIZE:
+            return False
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _KEY.search(os.read(descriptor, _KEY_HEAD)) is not None
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
