@@ -68,6 +68,8 @@ def install(directory: Path) -> Peers:
 
 def gto_repository(peers: Peers, directory: Path) -> Path:
     """Make a git repository in which gto knows ten versions of a model, one of them in production."""
+    if directory.exists():
+        return directory
     directory.mkdir()
     env = {**QUIET, **_PERSON}
     call(["git", "init", "-q", "."], cwd=directory, env=env)
@@ -90,8 +92,10 @@ def gto_repository(peers: Peers, directory: Path) -> Path:
 
 def mlflow_store(peers: Peers, directory: Path) -> str:
     """Make a local MLflow store with ten versions; return its address."""
-    directory.mkdir()
     uri = f"sqlite:///{directory / 'mlflow.db'}"
+    if directory.exists():
+        return uri
+    directory.mkdir()
     call([peers.program("python"), str(HERE / "mlflow_lookup.py"), "make", uri], cwd=directory, env=QUIET)
     return uri
 

@@ -135,6 +135,8 @@ def main(words: list[str] | None = None) -> int:
             size=(1 << 30) // share // (1 << 20) * (1 << 20),
         )
         facts, rows = machine(peers), measure(bench, given.only or list(ROWS))
+        if given.quick:
+            rows = [dataclasses.replace(row, target=None) for row in rows]
     except Failed as problem:
         print(f"cannot measure: {problem}", file=sys.stderr)
         return 2
@@ -144,7 +146,7 @@ def main(words: list[str] | None = None) -> int:
                 Path(folder).chmod(0o755)
             shutil.rmtree(place, ignore_errors=True)
     print(json.dumps(document(facts, rows), indent=2) if given.json else "\n".join(table(facts, rows)))
-    return 1 if not given.quick and any(row.verdict == "FAIL" for row in rows) else 0
+    return 1 if any(row.verdict == "FAIL" for row in rows) else 0
 
 
 if __name__ == "__main__":

@@ -72,7 +72,8 @@ def shared(data: bytes) -> bytes:
     import openpyxl
 
     xlsxwriter: Any = import_module("xlsxwriter")  # it has no types
-    source, target = openpyxl.load_workbook(io.BytesIO(data)), io.BytesIO()
+    source: Any = openpyxl.load_workbook(io.BytesIO(data))
+    target = io.BytesIO()
     with xlsxwriter.Workbook(target, {"in_memory": True}) as workbook:
         for one in source.custom_doc_props.props:
             workbook.set_custom_property(str(one.name), str(one.value), "text")

@@ -17,6 +17,8 @@ from world import World
 
 from manual_registry.adapters import hashing, memory, tree
 from manual_registry.adapters.ledger_files import LedgerFiles
+from manual_registry.core import ledger
+from manual_registry.core.errors import EventMissing, EventUnreadable
 from manual_registry.registry import Registry
 from manual_registry.registry.workspace import Workspace
 
@@ -219,3 +221,71 @@ def test_loading_leaves_the_collector_as_it_was(world: World) -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+# -- several event files parsed as one text ---------------------------------------------------------------
+
+
+def made_chain(count: int) -> list[tuple[str, bytes]]:
+    """Return a chain of notes, one of them with text that must be escaped; what they mean counts for nothing here."""
+    files: list[tuple[str, bytes]] = []
+    prev = None
+    for seq in range(1, count + 1):
+        draft = ledger.Draft(
+            type="version.noted",
+            subject={"model": "m", "version": "1"},
+            data={"text": f"{seq} € \x07" if seq == 40 else "a"},
+        )
+        event = ledger.seal(draft, seq=seq, prev=prev, at="2026-01-01T00:00:00.000Z", actor="a@b.c")
+        files.append((ledger.file_name(seq), event.raw))
+        prev = event.hash
+    return files
+
+
+@pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 100])
+def test_parsed_together_they_are_what_each_is_by_itself(count: int) -> None:
+    files = made_chain(count)
+    assert list(ledger.chain(files)) == [ledger.parse_event(raw, location=name) for name, raw in files]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (b'{"a":[{}\n', b'{}]},{"b":{}}\n'),
+        (b'{"a":"\n', b'"},{"b":1}\n'),
+        (b'{"a":1},{"b":2}\n', b"\n"),
+        (b"{}\n", b'{},"sha256:00",{}\n'),
+        (b'{"a":[\n', b"]}\n"),
+    ],
+)
+def test_what_only_together_is_json_is_none(first: bytes, second: bytes) -> None:
+    files = made_chain(4)
+    files[1], files[2] = (files[1][0], first), (files[2][0], second)
+    read = ledger.chain(files)
+    assert next(read).seq == 1
+    with pytest.raises(EventUnreadable) as caught:
+        next(read)
+    assert caught.value.location == f"ledger/{files[1][0]}"
+
+
+def test_the_first_fault_is_told_though_a_later_file_cannot_be_read() -> None:
+    files = made_chain(10)
+    files[4] = (files[4][0], files[3][1])
+
+    def reading() -> Iterator[tuple[str, bytes]]:
+        yield from files[:8]
+        raise EventUnreadable("a later file", location="later")
+
+    read = ledger.chain(reading())
+    assert [next(read).seq for _ in range(4)] == [1, 2, 3, 4]
+    with pytest.raises(EventMissing, match="says that it is event 4"):
+        next(read)
+
+    def whole() -> Iterator[tuple[str, bytes]]:
+        yield from made_chain(8)
+        raise EventUnreadable("a later file", location="later")
+
+    read = ledger.chain(whole())
+    assert [next(read).seq for _ in range(8)] == list(range(1, 9))
+    with pytest.raises(EventUnreadable, match="a later file"):
+        next(read)

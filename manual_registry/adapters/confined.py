@@ -64,7 +64,7 @@ def _checked(typed: str, where: str) -> str:
 
 
 def _shown(typed: str) -> str:
-    return repr(typed if len(typed) <= 200 else typed[:200] + "…")  # noqa: PLR2004 - as much as a line holds
+    return repr(typed if len(typed) <= 200 else typed[:200] + "…")
 
 
 def _plain(top: Path, parts: Sequence[str]) -> bool:

@@ -1,8 +1,8 @@
-"""Folders that a program keeps equal with other machines: is this one, and has a file in it come to rest?
+"""Folders that a program keeps equal with other machines: is this one, has a file come to rest, are there copies of it?
 
-Rule held here: nothing but names and time stamps is looked at. OneDrive, SharePoint, Dropbox, Google Drive, iCloud, Box,
-Nextcloud, ownCloud, Syncthing, Seafile and Resilio are known by the names of their folders or the marks in them; of any
-other a person says it (``[workbook] quiet_seconds``).
+Rule held here: nothing but names and time stamps is looked at. OneDrive, SharePoint, Dropbox, Google Drive, iCloud,
+Box, Nextcloud, ownCloud, Syncthing, Seafile and Resilio are known by the names of their folders or the marks in them;
+of any other a person says it (``[workbook] quiet_seconds``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Final
 QUIET_SECONDS: Final = 30
 
 _NAMES: Final = re.compile(
-    r"(one ?drive|sharepoint|dropbox|google ?drive|my drive|icloud|mobile documents|cloudstorage|box( sync)?|nextcloud|owncloud|seafile|syncthing)(\W.*)?",
+    r"(one ?drive|sharepoint|dropbox|google ?drive|my drive|icloud|mobile documents|cloudstorage|box( sync)?|nextcloud"
+    r"|owncloud|seafile|syncthing)(\W.*)?",
     re.IGNORECASE,
 )
 _MARKS: Final = (".stfolder", ".dropbox.cache", ".owncloudsync.log", ".sync", ".tmp.driveupload")
@@ -25,7 +26,11 @@ _MARKS: Final = (".stfolder", ".dropbox.cache", ".owncloudsync.log", ".sync", ".
 def in_synced_folder(directory: Path) -> bool:
     """Tell whether ``directory`` or one above it is known to be kept equal with other machines."""
     here = directory.resolve()
-    return any(_NAMES.fullmatch(one.name) or any((one / mark).exists() for mark in _MARKS) for one in (here, *here.parents))
+    return any(_is_one(folder) for folder in (here, *here.parents))
+
+
+def _is_one(folder: Path) -> bool:
+    return _NAMES.fullmatch(folder.name) is not None or any((folder / mark).exists() for mark in _MARKS)
 
 
 def seconds_since_change(path: Path) -> float | None:
@@ -36,3 +41,28 @@ def seconds_since_change(path: Path) -> float | None:
         return None
     passed = time.time() - max(facts.st_mtime, facts.st_ctime)
     return passed if passed >= 0 else None
+
+
+def copy_candidates(workbook: Path) -> list[Path]:
+    """Return the files beside the workbook whose names look like a copy of it; opens nothing.
+
+    OneDrive writes ``registry-HOST.xlsx``, Dropbox ``registry (X's conflicted copy 2026-11-24).xlsx``, Syncthing
+    ``registry.sync-conflict-20261124-101010-ABCDEFG.xlsx``, ownCloud and Nextcloud
+    ``registry (conflicted copy 2026-11-24 101010).xlsx``, each in other words on a machine that speaks another
+    language: so every name counts that holds the workbook's own. Copies that the tool set aside are none.
+    """
+    try:
+        return sorted(path for path in workbook.parent.iterdir() if _looks_like(path.name, workbook))
+    except OSError:
+        return []
+
+
+def _looks_like(name: str, workbook: Path) -> bool:
+    lower = name.lower()
+    return (
+        name != workbook.name
+        and lower.endswith((".xlsx", ".xlsm"))
+        and workbook.stem.lower() in lower
+        and not lower.startswith((".", "~$"))
+        and ".set-aside" not in lower
+    )

@@ -103,10 +103,13 @@ def decode(value: Any) -> Any:
 
 
 def dump(value: Json) -> bytes:
-    """Return the one canonical line of an encoded ``value``: RFC 8785 and LF."""
+    """Return the one canonical line of an encoded ``value``: RFC 8785 and LF; raises :class:`BadValue`."""
     import rfc8785  # noqa: PLC0415 - only writers and verify need it
 
-    return bytes(rfc8785.dumps(value)) + b"\n"
+    try:
+        return bytes(rfc8785.dumps(value)) + b"\n"
+    except rfc8785.CanonicalizationError as problem:  # half a surrogate pair, say
+        raise BadValue(f"a text or number cannot be written: {problem}") from None
 
 
 def parse(data: bytes) -> Json:

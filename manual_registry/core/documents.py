@@ -241,6 +241,9 @@ def _lesser(event: Event, ref: str) -> str:
             return f"pipeline {subject['pipeline']} revoked by {data['control']['signer']}{_because(data)}"
         case kinds.POLICY_SIGNED:
             return f"policy put in force by {data['control']['signer']}"
+        case kinds.RESTORED:
+            number = data["count"]
+            return f"{number} cell{'' if number == 1 else 's'} of the workbook put back, as edited kept aside"
         case kinds.VERIFIED:
             return f"verified: {'no error' if data['ok'] else 'errors found'}"
     return event.type

@@ -42,6 +42,7 @@ PIPELINE_ADDED: Final = "pipeline.added"
 PIPELINE_REVOKED: Final = "pipeline.revoked"
 POLICY_SIGNED: Final = "policy.signed"
 VERIFIED: Final = "verification.recorded"
+RESTORED: Final = "workbook.restored"
 BASELINE_OPENED: Final = "baseline.opened"
 BASELINE_SIGNED: Final = "baseline.signed"
 
@@ -162,6 +163,7 @@ SHAPES: Final[Mapping[str, tuple[Shape, Shape]]] = {
         {"system": _TEXT, "risk": _TEXT, "placed_on_market": _TEXT_OR_NONE, "policy": _MAP, **_CONTROL},
     ),
     VERIFIED: ({}, {"ok": _BOOL, "checked": _MAP, "findings": _LIST, "scope": _LIST}),
+    RESTORED: ({}, {"workbook": _TEXT, "cells": _LIST, "count": _COUNT}),
 }
 
 EVENT_TYPES: Final = tuple(SHAPES)

@@ -230,6 +230,10 @@ _OWN: Final[Mapping[str, Mapping[str, Check]]] = {
     },
     "deployment.started": {"environment": _text, "replaces": _words},
     "deployment.ended": {"environment": _text},
+    "workbook.restored": {
+        "workbook": digest,
+        "cells": list_of(record({"sheet": str, "row": str, "column": str, "sha256": digest})),
+    },
     "verification.recorded": {"checked": map_of(kind(int)), "findings": list_of(_map), "scope": _words},
 }
 

@@ -233,6 +233,8 @@ class State:
         #: base64 of every key ever enrolled -> ("approver" | "pipeline", whose)
         self.keys: dict[str, tuple[str, str]] = {}
         self.last_verified: str | None = None
+        #: The SHA-256 of the workbook in which cells were put back last.
+        self.last_restored: str | None = None
 
     # -- questions ----------------------------------------------------------------------------------------
 
@@ -603,6 +605,9 @@ class State:
     def _recorded(self, event: Event) -> None:
         self.last_verified = event.at
 
+    def _restored(self, event: Event) -> None:
+        self.last_restored = event.data["workbook"]
+
 
 _APPLY: dict[str, Callable[[State, Event], None]] = {
     kinds.CREATED: State._created,
@@ -634,6 +639,7 @@ _APPLY: dict[str, Callable[[State, Event], None]] = {
     kinds.PIPELINE_REVOKED: State._pipeline_revoked,
     kinds.POLICY_SIGNED: State._policy_signed,
     kinds.VERIFIED: State._recorded,
+    kinds.RESTORED: State._restored,
 }
 
 

@@ -9,10 +9,11 @@ comes back; a number or a formula in a text column is spreadsheet damage, told a
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from manual_registry.core.canonical import sha256_hex
 from manual_registry.core.errors import Json
 from manual_registry.core.view import Cell, ColumnKind, Difference, Row, View
 
@@ -135,8 +136,8 @@ class _Sorter:
             what = f"row {one.row} was deleted" if one.row else "the sheet is gone"
             self.restored.append((one, item(one, f"{what}; {'nothing is deleted' if self.copy else 'it comes back'}")))
         elif one.found == "typed":
-            told = f"{one.place}: the register knows no row {shown(one.row)!r} (hidden column Row id); nothing of it is read"
-            self.problems.append(item(one, told))
+            told = f"{one.place}: the register has no row {shown(one.row)!r} (hidden column Row id)"
+            self.problems.append(item(one, f"{told}; nothing of it is read"))
 
     def done(self) -> Sorted:
         """Return what was collected."""
@@ -194,7 +195,7 @@ class _Distrusted:
 
     def _sorted(self, found: list[Difference], base: View) -> None:
         for sheet, names in _moved(found, base).items():
-            if len(names) < 2:  # noqa: PLR2004 - one row alone was edited, not sorted
+            if len(names) < 2:  # one row alone was edited, not sorted
                 continue
             self.rows |= {(sheet, name) for name in names}
             first = next(one for one in found if one.sheet == sheet and one.row in names)
@@ -212,8 +213,8 @@ class _Distrusted:
         for place, several in cells.items():
             if _changed_places(several):
                 self.columns.add(place)
-                told = f"{len(several)} cells of {place[1]} changed places (one column sorted by itself?); none is accepted"
-                self.problems.append(item(several[0], told))
+                told = f"{len(several)} cells of {place[1]} changed places (one column sorted by itself?)"
+                self.problems.append(item(several[0], f"{told}; none is accepted"))
 
 
 def _number(place: str) -> int:
@@ -263,6 +264,26 @@ def item(one: Difference, message: str, *, kept: Cell | None = None) -> Item:
         kept=one.base if kept is None else kept,
         message=message,
     )
+
+
+def rejected(differences: Iterable[Difference], settled: Collection[Spot]) -> list[Difference]:
+    """Return the cells that are put back: those that differ and are neither accepted nor kept (``settled``)."""
+    return [one for one in differences if one.column and one.row and (one.sheet, one.row, one.column) not in settled]
+
+
+def rejection(workbook: str, cells: Sequence[Difference], *, listed: int) -> dict[str, Json]:
+    """Return the data of ``workbook.restored``: hashes of what stood in ``cells``; ``workbook``: the file's SHA-256."""
+    found: list[Json] = [
+        {"sheet": one.sheet, "row": one.row, "column": one.column, "sha256": sha256_hex(_spelled(one.found))}
+        for one in cells[:listed]
+    ]
+    return {"workbook": workbook, "cells": found, "count": len(cells)}
+
+
+def _spelled(value: Cell) -> bytes:
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    return b"" if value is None else str(value).encode("utf-8", "surrogatepass")
 
 
 def shown(value: Cell) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from manual_registry.core.resolve import is_symbolic
 from manual_registry.core.search import check_fields, fields_of, matches, parse_expression
 from manual_registry.core.state import State
 from manual_registry.core.values import Risk, Stage
+from manual_registry.registry import views
 from manual_registry.registry.access import read
 from manual_registry.registry.references import find
 
@@ -140,6 +142,8 @@ def status(work: Workspace) -> dict[str, Any]:
     moves = [one.ref for one in state.versions.values() if one.move_pending]
     counts = Counter(one.stage for one in state.versions.values())
     behind = _view_behind(work, loaded)
+    copies = views.unmerged(work, state.registry_id)
+    work.warn(*(views.copy_told(work, copy) for copy in copies))
     return {
         "schema": "manual-registry/status/1",
         "system": state.system,
@@ -152,6 +156,7 @@ def status(work: Workspace) -> dict[str, Any]:
         "overdue": _overdue(work, state),
         "pending_moves": moves,
         "view_behind": behind,
+        "copies": [os.path.relpath(copy, work.root) for copy in copies],
         "policy_differs": bool(work.policy_differences(state)),
         "last_verified": state.last_verified,
         "ledger": {"seq": loaded.head[0], "hash": loaded.head[1]},
@@ -186,7 +191,7 @@ def _view_behind(work: Workspace, loaded: Loaded) -> bool:
 def _next(state: State, pending: list[dict[str, Any]], moves: list[str], behind: bool) -> list[str]:
     commands = [f"mreg approval show {one['id']}" for one in pending[:2]]
     commands += ["mreg archive --pending"] if moves else []
-    commands += ["mreg reset-view"] if behind else []
+    commands += ["mreg sync"] if behind else []
     if not state.approvers and state.risk is not Risk.MINIMAL:
         commands.append('mreg approver add "Name <email>" --role ai-governance-lead --public-key KEY.pub --as EMAIL')
     if not state.versions:

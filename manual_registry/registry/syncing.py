@@ -34,6 +34,10 @@ def sync(work: Workspace, *, workbook: Path | None, from_: Path | None) -> Synce
     if head is not None:
         done.head = head
         return done
+    if done.copy and unchanged.merged(work, path):
+        work.warn(f"{path.name} was merged already")
+        done.head = work.load().head
+        return done
     work.hold_workbook = True
     try:
         present = _edits(work, path, done)
@@ -74,6 +78,8 @@ def _edits(work: Workspace, path: Path, done: Synced) -> frozenset[str] | None:
             return None
         work.warn(*reading.notices)
         _take(work, loaded, sort_out(reading.differences, base, copy=done.copy), done)
+        if not done.copy:
+            _keep_hashes(work, loaded, reading, done)
         done.events += [event.seq for event in loaded.written]
         done.head = loaded.head
     return _present(base, reading)
@@ -143,6 +149,19 @@ def _take(work: Workspace, loaded: Loaded, found: Sorted, done: Synced) -> None:
             done.say(line.sheet, line.row, f"{line.column} put back: kept by the tool")
 
 
+def _keep_hashes(work: Workspace, loaded: Loaded, reading: Reading, done: Synced) -> None:
+    """Of what is put back the ledger keeps the hashes, once for each state of the file."""
+    from manual_registry.core import events as kinds
+    from manual_registry.core.decide.remarks import LISTED
+    from manual_registry.core.ledger import Draft
+    from manual_registry.core.syncing import rejected, rejection
+
+    cells = rejected(reading.differences, done.accept | done.keep)
+    if cells and loaded.state.last_restored != reading.sha256:
+        data = rejection(reading.sha256, cells, listed=LISTED)
+        work.append(loaded, lambda _state, _at: Draft(type=kinds.RESTORED, subject={}, data=data))
+
+
 def _typed(work: Workspace, present: frozenset[str] | None, done: Synced, from_: Path | None) -> None:
     """Step 4; without a base nothing is registered either."""
     if present is not None and done.reading is not None and done.reading.typed:
@@ -169,4 +188,6 @@ def _finish(work: Workspace, path: Path, done: Synced) -> None:
         except Unavailable as problem:  # a full disk, say: what was read stands in the ledger
             work.warn(f"the view is behind: {problem.message}")
         work.remember(loaded)
+        copies = views.unmerged(work, loaded.state.registry_id)
+        work.warn(*(views.copy_told(work, copy) for copy in copies if copy != path))
         unchanged.remember(work, path, loaded, done, left, mark)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manual_registry.adapters import memory
+from manual_registry.adapters.synced_folder import copy_candidates
 from manual_registry.core.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
 def head_if_settled(work: Workspace, path: Path) -> tuple[int, str] | None:
     """Return the ledger's head when the last sync of this very file at this very head left nothing to do."""
     known = memory.recall_view(work.root, work.workbook_path)
-    if known.settled is None or path != work.workbook_path or _half_made(work.root):
+    if known.settled is None or path != work.workbook_path or _half_made(work.root) or copy_candidates(path):
         return None
     head = known.settled.seq, known.settled.hash
     if known.settled.mark != mark(work) or not _stands(work, *head):
         return None
     return head if known.settled.sha256 == file_sha256(path) else None
+
+
+def merged(work: Workspace, copy: Path) -> bool:
+    """Tell whether this machine has merged a copy of the workbook with these very bytes, and nothing stayed open."""
+    return file_sha256(copy) in memory.recall_view(work.root, work.workbook_path).merged
 
 
 def mark(work: Workspace) -> str | None:

@@ -11,6 +11,7 @@ It writes nothing; ``record`` appends one event with the outcome.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -146,6 +147,7 @@ def _views(work: Workspace, loaded: Loaded, found: Audit) -> None:
         (_approval_copies, "approvals"),
         (_allowed_signers, allowed_signers.FILE_NAME),
         (_workbook, work.config.workbook),
+        (_copies, work.config.workbook),
     ):
         try:
             seen = look(work, loaded, found)
@@ -188,11 +190,16 @@ def _approval_copies(work: Workspace, loaded: Loaded, _found: Audit) -> list[Fin
         for path in root.rglob("*")
         if path.is_file() and path.relative_to(root).parts[0] != ".inbox"
     }
+    absent = [path for path in wanted if path not in there]
+    if len(absent) >= _MANY:
+        told = f"{len(absent)} copies are missing ({absent[0]}, …); the ledger has them"
+        findings.append(_notice(ApprovalCopyDiffers.code, "approvals", told, clause="RP-10"))
+        absent = []
+    for path in absent:
+        told = f"{path} is missing; the ledger has it"
+        findings.append(_notice(ApprovalCopyDiffers.code, path, told, clause="RP-10"))
     for path, data in wanted.items():
-        if path not in there:
-            absent = ApprovalCopyDiffers(f"{path} is missing; the ledger has it", location=path, clause="RP-10")
-            findings.append(finding(absent, severity=Severity.WARNING))
-        elif (work.root / path).read_bytes() != data:
+        if path in there and (work.root / path).read_bytes() != data:
             findings.append(
                 finding(ApprovalCopyDiffers(f"{path} differs from the ledger", location=path, clause="RP-10"))
             )
@@ -297,6 +304,13 @@ def _workbook(work: Workspace, loaded: Loaded, _found: Audit) -> list[Finding]:
         )
         findings.append(finding(WorkbookEdited(told, location=where, clause="RP-15")))
     return findings
+
+
+def _copies(work: Workspace, loaded: Loaded, _found: Audit) -> list[Finding]:
+    return [
+        _info("MR-V007", Path(os.path.relpath(copy, work.root)).as_posix(), views.copy_told(work, copy), Severity.WARNING)
+        for copy in views.unmerged(work, loaded.state.registry_id)
+    ]
 
 
 def _notice(code: str, place: str, message: str, *, clause: str) -> Finding:

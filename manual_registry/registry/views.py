@@ -220,6 +220,25 @@ def refresh_workbook(work: Workspace, loaded: Loaded, instructions: Instructions
     return done
 
 
+def unmerged(work: Workspace, registry_id: str) -> tuple[Path, ...]:
+    """Return the copies of the workbook beside it that hold edits which this machine has not merged."""
+    from manual_registry.adapters import memory
+    from manual_registry.adapters.workbook.copies import conflict_copies
+
+    path = work.workbook_path
+    found = conflict_copies(path, registry_id)
+    merged = memory.recall_view(work.root, path).merged if found else ()
+    return tuple(copy for copy in found if file_sha256(copy) not in merged)
+
+
+def copy_told(work: Workspace, copy: Path) -> str:
+    """Say what a copy is, and how it is merged."""
+    import shlex
+
+    shown = os.path.relpath(copy, work.root)
+    return f"{copy.name} is a copy of the workbook, with edits: mreg sync --workbook {shlex.quote(shown)} merges it"
+
+
 def _restless(work: Workspace, path: Path) -> str | None:
     """Say so when somebody else has just written the workbook in a synced folder: more of it may be on the way."""
     if not work.quiet_seconds:

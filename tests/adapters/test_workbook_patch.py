@@ -25,15 +25,17 @@ from workbook_files import (
     by_xlsxwriter,
     changed_parts,
     foreign,
+    like_excel,
     opens,
     parts_of,
+    without_sheet,
 )
 from workbook_views import MODEL_COLUMNS, model_row, view, with_row
 
 from manual_registry.adapters.workbook import OpenpyxlWorkbook
 from manual_registry.adapters.workbook.render import render_bytes
 from manual_registry.core.view import Cell, Row, View
-from manual_registry.ports import Refreshed
+from manual_registry.ports import Instructions, Refreshed
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 BOOK = OpenpyxlWorkbook(clock=lambda: NOW)
@@ -43,6 +45,7 @@ PROGRAMS = [
     "ours by openpyxl",
     "XlsxWriter",
     "XlsxWriter by openpyxl",
+    "like Excel",
     pytest.param(
         "ours by LibreOffice", marks=pytest.mark.skipif(OFFICE is None, reason="LibreOffice is not installed")
     ),
@@ -60,6 +63,7 @@ def made_by(program: str) -> bytes:
     makers: dict[str, Callable[[], bytes]] = {
         "ours": lambda: render_bytes(BASE),
         "XlsxWriter": lambda: by_xlsxwriter(BASE),
+        "like Excel": lambda: like_excel(by_xlsxwriter(BASE, dressed=True)),
         "dressed": lambda: by_hand(by_xlsxwriter(BASE, dressed=True)),
     }
     data = makers[first]()
@@ -107,7 +111,9 @@ texts = st.text(st.characters(codec="utf-8"), max_size=40) | st.sampled_from(
         "ünï 😀",
     ]
 )
-cells: st.SearchStrategy[Cell] = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(-1e9, 1e9) | texts
+cells: st.SearchStrategy[Cell] = (
+    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(-1e9, 1e9) | texts
+)
 
 
 @st.composite
@@ -191,15 +197,31 @@ def test_a_dressed_workbook_goes_through_twenty_changes(tmp_path: Path) -> None:
     assert BOOK.differences(path, base) == ()
     was, now = parts_of(before), parts_of(after)
     for part in (
-        "xl/charts/chart1.xml", "xl/drawings/drawing1.xml", "xl/media/image1.png", "xl/comments1.xml",
-        "xl/drawings/vmlDrawing1.vml", "xl/pivotTables/pivotTable1.xml", "xl/pivotCache/pivotCacheRecords1.xml",
-        "xl/threadedComments/threadedComment1.xml", "xl/persons/person.xml", "xl/chartsheets/sheet1.xml",
-        "xl/sharedStrings.xml", "xl/worksheets/sheet4.xml", "xl/worksheets/sheet5.xml",
-    ):  # fmt: skip
+        "xl/charts/chart1.xml",
+        "xl/drawings/drawing1.xml",
+        "xl/media/image1.png",
+        "xl/comments1.xml",
+        "xl/drawings/vmlDrawing1.vml",
+        "xl/pivotTables/pivotTable1.xml",
+        "xl/pivotCache/pivotCacheRecords1.xml",
+        "xl/threadedComments/threadedComment1.xml",
+        "xl/persons/person.xml",
+        "xl/chartsheets/sheet1.xml",
+        "xl/sharedStrings.xml",
+        "xl/worksheets/sheet4.xml",
+        "xl/worksheets/sheet5.xml",
+    ):
         assert now[part] == was[part], part
     sheet = now["xl/worksheets/sheet1.xml"].decode()
-    for kept in ('<tabColor rgb="FF00AA00"/>', "sparklineGroup ", "x14:conditionalFormatting", '<mergeCell ref="AE5:AF7"/>',
-                 "<f>SUM(D5:D9)</f><v>42.5</v>", 'ref="Z2"', "legacyDrawing"):  # fmt: skip
+    for kept in (
+        '<tabColor rgb="FF00AA00"/>',
+        "sparklineGroup ",
+        "x14:conditionalFormatting",
+        '<mergeCell ref="AE5:AF7"/>',
+        "<f>SUM(D5:D9)</f><v>42.5</v>",
+        'ref="Z2"',
+        "legacyDrawing",
+    ):
         assert kept in sheet, kept
     assert "<xm:sqref>D5:D1017</xm:sqref>" in sheet  # the newer form of a data bar over an own column
     assert 'sqref="AB4:AB40"' in sheet
@@ -299,8 +321,11 @@ def test_a_new_row_looks_like_the_others(tmp_path: Path) -> None:
     for column in ("A", "C", "I", "R"):
         new, old = models[f"{column}17"], models[f"{column}9"]
         assert (new.fill.fgColor.rgb, new.border.bottom.style, new.number_format, new.font.color.rgb) == (
-            old.fill.fgColor.rgb, old.border.bottom.style, old.number_format, old.font.color.rgb,
-        )  # fmt: skip
+            old.fill.fgColor.rgb,
+            old.border.bottom.style,
+            old.number_format,
+            old.font.color.rgb,
+        )
     assert models["S17"].quotePrefix
     assert models["S17"].data_type == "s"
     assert models.row_dimensions[17].height == models.row_dimensions[6].height
@@ -354,14 +379,18 @@ def test_a_gap_below_the_table_is_used_and_a_typed_row_is_drawn_into_it(tmp_path
     assert refresh(path, BASE, GROWN).warnings == ()
     models = opens(path.read_bytes())["Models"]
     assert (models["U17"].value, models.tables["Models"].ref, models["A40"].value) == (
-        model_row(12).row_id, "A4:U17", "a footnote",
-    )  # fmt: skip
+        model_row(12).row_id,
+        "A4:U17",
+        "a footnote",
+    )
     touched(path, lambda workbook: workbook["Models"].__setitem__("A17", "typed"))
     assert refresh(path, BASE, GROWN).waiting == 1
     models = opens(path.read_bytes())["Models"]
     assert (models["A17"].value, models["U18"].value, models.tables["Models"].ref) == (
-        "typed", model_row(12).row_id, "A4:U18",
-    )  # fmt: skip
+        "typed",
+        model_row(12).row_id,
+        "A4:U18",
+    )
 
 
 def test_a_list_beside_the_table_does_not_push_new_rows_down(tmp_path: Path) -> None:
@@ -416,3 +445,87 @@ def test_an_own_column_keeps_its_formulas_and_their_results(tmp_path: Path) -> N
     sheet = parts_of(path.read_bytes())["xl/worksheets/sheet1.xml"].decode()
     assert '<f>A5&amp;"!"</f><v>churn!</v>' in sheet
     assert OWN[0] in [cell.value for cell in opens(path.read_bytes())["Models"][4]]
+
+
+# -- sheets that come back, lists that become long ----------------------------------------------------------
+
+
+def _no_history(workbook: Any) -> None:
+    del workbook["History"]
+
+
+@pytest.mark.parametrize("program", ["ours", "dressed", "like Excel"])
+def test_a_deleted_sheet_comes_back_with_sync_and_not_before(tmp_path: Path, program: str) -> None:
+    path = tmp_path / "registry.xlsx"
+    if program == "ours":
+        touched(path, _no_history)
+    else:
+        path.write_bytes(without_sheet(made_by(program), "History"))
+    done = refresh(path, BASE, CHANGED)
+    assert (done.waiting, "sheet History is gone" in done.warnings[0]) == (1, True)
+    before = path.read_bytes()
+    done = BOOK.refresh(path, CHANGED, CHANGED, sync=Instructions())
+    assert (done.written, done.waiting) == (True, 0)
+    assert BOOK.differences(path, CHANGED) == ()
+    kept = parts_of(before)
+    lists = {
+        "xl/workbook.xml",
+        "xl/styles.xml",
+        "[Content_Types].xml",
+        "xl/_rels/workbook.xml.rels",
+        "docProps/custom.xml",
+    }
+    assert all(parts_of(path.read_bytes())[name] == data for name, data in kept.items() if name not in lists)
+    workbook = opens(path.read_bytes())
+    history = workbook["History"]
+    assert workbook.sheetnames[-1] == "History"
+    assert (history["A4"].font.b, history["A4"].fill.fgColor.rgb) == (True, "001E3A5F")
+    assert len({table.id for sheet in workbook.worksheets for table in sheet.tables.values()}) == 3
+    old = opens(before)
+    for spot in ("A4", "A5", "I6", "M7"):
+        assert workbook["Models"][spot].font.b == old["Models"][spot].font.b
+        assert repr(workbook["Models"][spot].border) == repr(old["Models"][spot].border)
+    later = with_row(CHANGED, "History", Row(row_id="99", cells={"No": 99, "What": "later"}))
+    assert BOOK.refresh(path, CHANGED, later).warnings == ()
+    assert BOOK.differences(path, later) == ()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(OFFICE is None, reason="LibreOffice is not installed")
+def test_a_sheet_that_came_back_opens_in_libreoffice(tmp_path: Path) -> None:
+    path = tmp_path / "registry.xlsx"
+    path.write_bytes(without_sheet(made_by("dressed"), "History"))
+    assert BOOK.refresh(path, BASE, BASE, sync=Instructions()).waiting == 0
+    again = tmp_path / "again.xlsx"
+    again.write_bytes(by_office(path.read_bytes(), tmp_path / "office"))
+    assert BOOK.differences(again, BASE) == ()
+    assert "History" in opens(again.read_bytes())["History"].tables
+
+
+@pytest.mark.parametrize("program", ["ours by openpyxl", "dressed"])
+def test_a_list_that_becomes_too_long_for_a_cell(tmp_path: Path, program: str) -> None:
+    path = tmp_path / "registry.xlsx"
+    path.write_bytes(made_by(program))
+
+    def people(number: int) -> View:
+        names = tuple(f"person{one}@example.org" for one in range(number))
+        columns = tuple(replace(one, choices=names) if one.header == "Stage" else one for one in MODEL_COLUMNS)
+        return replace(
+            BASE, head_seq=12 + number, sheets=(replace(BASE.sheets[0], columns=columns), *BASE.sheets[1:])
+        )
+
+    base = BASE
+    for number in (30, 40, 35):
+        assert BOOK.refresh(path, base, people(number)).warnings == ()
+        base = people(number)
+        workbook = opens(path.read_bytes())
+        lists = workbook["_choices"]
+        assert (lists.sheet_state, lists["A2"].value, lists[f"A{number + 1}"].value) == (
+            "hidden",
+            "person0@example.org",
+            f"person{number - 1}@example.org",
+        )
+        assert lists[f"A{number + 2}"].value is None
+        formulas = [one.formula1 for one in workbook["Models"].data_validations.dataValidation]
+        assert f"_choices!$A$2:$A${number + 1}" in formulas
+    assert BOOK.differences(path, base) == ()

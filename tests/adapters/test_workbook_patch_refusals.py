@@ -41,7 +41,10 @@ def utf16(part: str) -> bytes:
 
 
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
-    "cells without places": (lambda: changed(SHEET, (r'<c r="[A-Z]+(6|7)"', "<c")), "row 6 is written in another way"),
+    "cells without places": (
+        lambda: changed(SHEET, (r'<c r="[A-Z]+(6|7)"', "<c")),
+        "row 6 is written in another way",
+    ),
     "rows without numbers": (lambda: changed(SHEET, (r'<row r="\d+"', "<row")), "written in another way"),
     "a prefix": (
         lambda: changed(SHEET, (r"<(/?)(?=\w)", r"<\1x:"), (r"(<x:worksheet) xmlns=", r"\1 xmlns:x=")),
@@ -122,7 +125,9 @@ def test_an_untouched_file_stays_untouched_and_in_the_views_order(tmp_path: Path
     assert book.untouched
     assert [book.grids["Models"].cells[at][21] for at in range(5, 18)] == [row.row_id for row in rows]
     models = opens(path.read_bytes())["Models"]
-    assert [models[f"C{at}"].hyperlink.target for at in range(5, 18)] == [row.links["Storage location"] for row in rows]
+    assert [models[f"C{at}"].hyperlink.target for at in range(5, 18)] == [
+        row.links["Storage location"] for row in rows
+    ]
     assert models.tables["Models"].ref == "A4:U17"
 
 
@@ -199,11 +204,14 @@ def test_sync_puts_back_accepts_keeps_adopts_and_says(tmp_path: Path) -> None:
     before = path.read_bytes()
     typed = BOOK.typed_rows(path, BASE)
     assert [(one.sheet, one.number, one.cells["Model"], one.cells["Version"]) for one in typed] == [
-        ("Models", 18, "churn", "9.9"), ("Models", 19, "half", None),
-    ]  # fmt: skip
+        ("Models", 18, "churn", "9.9"),
+        ("Models", 19, "half", None),
+    ]
     owner = replace(model_row(2), cells={**model_row(2).cells, "Owner": "my owner"})
     adopted = replace(
-        model_row(50), row_id="churn@9.9", cells={**model_row(50).cells, "Model": "churn", "Version": "9.9"}
+        model_row(50),
+        row_id="churn@9.9",
+        cells={**model_row(50).cells, "Model": "churn", "Version": "9.9", "Check": None},
     )
     base = volatile(BASE)
     new = with_row(with_row(base, "Models", owner), "Models", adopted)
@@ -227,16 +235,27 @@ def test_sync_puts_back_accepts_keeps_adopts_and_says(tmp_path: Path) -> None:
         for name in ("M5", "I6", "R7", "S8", "B9", "T6", "U18", "B18", "W18", "T19", "A19", "T18")
     }
     assert values == {
-        "M5": model_row(0).cells["SHA-256"], "I6": model_row(1).cells["Stage"], "R7": "my owner", "S8": "my note",
-        "B9": model_row(4).cells["Version"], "T6": "! no", "U18": "churn@9.9", "B18": "9.9", "W18": "mine",
-        "T19": "Version missing", "A19": "half", "T18": "=taken",
-    }  # fmt: skip
+        "M5": model_row(0).cells["SHA-256"],
+        "I6": model_row(1).cells["Stage"],
+        "R7": "my owner",
+        "S8": "my note",
+        "B9": model_row(4).cells["Version"],
+        "T6": "! no",
+        "U18": "churn@9.9",
+        "B18": "9.9",
+        "W18": "mine",
+        "T19": "Version missing",
+        "A19": "half",
+        "T18": "=taken",
+    }
     assert models["C18"].hyperlink.target == model_row(50).links["Storage location"]
     assert models["T18"].data_type == "s"
     found = {(one.row, one.column, one.found) for one in BOOK.differences(path, new)}
     assert found == {
-        (model_row(3).row_id, "Notes", "my note"), (model_row(5).row_id, None, "copied"), ("", None, "typed"),
-    }  # fmt: skip
+        (model_row(3).row_id, "Notes", "my note"),
+        (model_row(5).row_id, None, "copied"),
+        ("", None, "typed"),
+    }
     ids = [models.cell(row, 21).value for row in range(5, 25)]
     assert model_row(11).row_id in ids[14:]  # the deleted row has come back below
 
@@ -244,7 +263,9 @@ def test_sync_puts_back_accepts_keeps_adopts_and_says(tmp_path: Path) -> None:
 def test_a_second_sync_writes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "registry.xlsx"
     touched(path, _edited)
-    said = Instructions(says={("Models", 18): "told", ("Models", 19): "told", ("Models", model_row(1).row_id): "! no"})
+    said = Instructions(
+        says={("Models", 18): "told", ("Models", 19): "told", ("Models", model_row(1).row_id): "! no"}
+    )
     base, new = volatile(BASE), volatile(CHANGED)
     assert BOOK.refresh(path, base, new, sync=said).written
     before = path.read_bytes()
@@ -270,9 +291,12 @@ def test_overwritten_formulas_leave_the_calculation_chain(tmp_path: Path) -> Non
     path = tmp_path / "registry.xlsx"
     touched(path, lambda workbook: workbook["Models"].__setitem__("B9", '="1.0.0"'))
     kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/calcChain"
-    chain = b'<calcChain xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><c r="D2" i="2"/><c r="B9" i="1"/><c r="D2"/><c r="D2" i="3"/></calcChain>'
+    start = b'<calcChain xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+    chain = start + b'<c r="D2" i="2"/><c r="B9" i="1"/><c r="D2"/><c r="D2" i="3"/></calcChain>'
     content = "application/vnd.openxmlformats-officedocument.spreadsheetml.calcChain+xml"
-    path.write_bytes(with_parts(path.read_bytes(), Extra("xl/calcChain.xml", chain, content, "xl/workbook.xml", kind)))
+    path.write_bytes(
+        with_parts(path.read_bytes(), Extra("xl/calcChain.xml", chain, content, "xl/workbook.xml", kind))
+    )
     assert BOOK.refresh(path, BASE, CHANGED, sync=Instructions()).written
     assert parts_of(path.read_bytes())["xl/calcChain.xml"].endswith(
         b'<c r="D2" i="2"/><c r="D2" i="1"/><c r="D2" i="3"/></calcChain>'

@@ -90,7 +90,11 @@ def _fill(workbook: Any, worksheet: Any, sheet: Sheet, view: View, text: Any, he
                 worksheet.write_formula(number, at, f'=A{number + 1}&"!"', None, f"{row.cells.get('Model')}!")
             else:
                 _cell(
-                    worksheet, number, at, row.row_id if header == sheet.row_id_header else row.cells.get(header), text
+                    worksheet,
+                    number,
+                    at,
+                    row.row_id if header == sheet.row_id_header else row.cells.get(header),
+                    text,
                 )
             if header in row.links:
                 worksheet.write_url(
@@ -149,6 +153,58 @@ def _dress(workbook: Any, worksheet: Any, sheet: Sheet) -> None:
     worksheet.merge_range("AE5:AF7", "merged")
 
 
+_EXCEL_SPACES = {
+    "xmlns:mc": "http://schemas.openxmlformats.org/markup-compatibility/2006",
+    "xmlns:x14ac": "http://schemas.microsoft.com/office/spreadsheetml/2009/9/ac",
+    "xmlns:xr": "http://schemas.microsoft.com/office/spreadsheetml/2014/revision",
+    "mc:Ignorable": "x14ac xr",
+    "xr:uid": "{00000000-0001-0000-0000-000000000000}",
+}
+
+
+def like_excel(data: bytes) -> bytes:
+    """Add what Excel writes beside what XlsxWriter does: hints in rows, ids of its own, spaces that may be ignored."""
+
+    def root(found: re.Match[str]) -> str:
+        more = {name: text for name, text in _EXCEL_SPACES.items() if f" {name}=" not in found[0]}
+        tag = found[0].replace('mc:Ignorable="x14ac"', 'mc:Ignorable="x14ac xr"')
+        return tag[:-1] + "".join(f' {name}="{text}"' for name, text in more.items()) + ">"
+
+    parts = parts_of(data)
+    for name, part in parts.items():
+        if name.startswith(("xl/worksheets/sheet", "xl/tables/")):
+            text = part.decode().replace("?>\n", "?>\r\n", 1)
+            text = re.sub(r"<(?:worksheet|table) [^>]*>", root, text, count=1)
+            text = re.sub(r' x14ac:dyDescent="[^"]*"', "", text)
+            text = re.sub(r'(<row r="\d+"[^>/]*)', r'\1 x14ac:dyDescent="0.25"', text)
+            text = text.replace("<hyperlink ", '<hyperlink xr:uid="{00000000-0002-0000-0000-000000000000}" ')
+            parts[name] = text.encode()
+    return zipped(parts)
+
+
+def without_sheet(data: bytes, name: str) -> bytes:
+    """Delete a sheet as a spreadsheet program does: its part, its table, and what names them."""
+    part = read_book(data, "x").grids[name].part
+    file = part.rpartition("/")[2]
+    parts = parts_of(data)
+    rels = parts.pop(f"xl/worksheets/_rels/{file}.rels").decode()
+    gone = [part, *("xl/tables/" + one for one in re.findall(r'tables/(table\d+\.xml)"', rels))]
+    for one in gone:
+        del parts[one]
+        parts["[Content_Types].xml"] = re.sub(
+            rb'<Override PartName="/%s"[^>]*/>' % one.encode(), b"", parts["[Content_Types].xml"]
+        )
+    holder = parts["xl/_rels/workbook.xml.rels"]
+    entry = re.search(rb'<Relationship [^>]*worksheets/%s"[^>]*/>' % file.encode(), holder)
+    assert entry
+    identity = re.search(rb'Id="(\w+)"', entry[0])
+    assert identity
+    parts["xl/_rels/workbook.xml.rels"] = holder.replace(entry[0], b"")
+    workbook = re.sub(rb'<sheet [^>]*r:id="%s"[^>]*/>' % identity[1], b"", parts[package.WORKBOOK])
+    parts[package.WORKBOOK] = re.sub(rb"<definedName [^>]*>%s!.*?</definedName>" % name.encode(), b"", workbook)
+    return zipped(parts)
+
+
 def by_openpyxl(data: bytes) -> bytes:
     """Load and save with openpyxl."""
     import warnings
@@ -168,7 +224,16 @@ def by_office(data: bytes, folder: Path) -> bytes:
     source = folder / "in.xlsx"
     source.write_bytes(data)
     profile = f"-env:UserInstallation=file://{folder}/profile"
-    command = [str(OFFICE), profile, "--headless", "--convert-to", "xlsx", "--outdir", str(folder / "out"), str(source)]
+    command = [
+        str(OFFICE),
+        profile,
+        "--headless",
+        "--convert-to",
+        "xlsx",
+        "--outdir",
+        str(folder / "out"),
+        str(source),
+    ]
     subprocess.run(command, check=True, capture_output=True, timeout=180)
     return (folder / "out" / "in.xlsx").read_bytes()
 
@@ -195,7 +260,9 @@ def with_parts(data: bytes, *extras: Extra) -> bytes:
         folder, _, file = one.owner.rpartition("/")
         rels = f"{folder}/_rels/{file}.rels".lstrip("/")
         relation = f'<Relationship Id="rId{number}" Type="{one.kind}" Target="/{one.name}"/></Relationships>'
-        empty = b'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"></Relationships>'
+        empty = (
+            b'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"></Relationships>'
+        )
         parts[rels] = parts.get(rels, empty).replace(b"</Relationships>", relation.encode())
     return zipped(parts)
 
@@ -238,8 +305,10 @@ def by_hand(data: bytes) -> bytes:
     cache = (
         f'<pivotCacheDefinition xmlns="{_MAIN_NS}" xmlns:r="{_OFFICE}" r:id="rId902" refreshedVersion="6"'
         ' recordCount="2"><cacheSource type="worksheet"><worksheetSource ref="A4:B6" sheet="Models"/></cacheSource>'
-        '<cacheFields count="2"><cacheField name="Model" numFmtId="0"><sharedItems count="1"><s v="churn"/></sharedItems>'
-        '</cacheField><cacheField name="Version" numFmtId="0"><sharedItems count="1"><s v="1"/></sharedItems></cacheField>'
+        '<cacheFields count="2"><cacheField name="Model" numFmtId="0">'
+        '<sharedItems count="1"><s v="churn"/></sharedItems>'
+        '</cacheField><cacheField name="Version" numFmtId="0"><sharedItems count="1"><s v="1"/></sharedItems>'
+        "</cacheField>"
         "</cacheFields></pivotCacheDefinition>"
     )
     records = (
@@ -270,17 +339,42 @@ def by_hand(data: bytes) -> bytes:
     definition = "xl/pivotCache/pivotCacheDefinition1.xml"
     data = with_parts(
         data,
-        Extra(definition, cache.encode(), f"{_SHEET}.pivotCacheDefinition+xml", package.WORKBOOK,
-              f"{_OFFICE}/pivotCacheDefinition"),
-        Extra("xl/pivotTables/pivotTable1.xml", pivot.encode(), f"{_SHEET}.pivotTable+xml", mine,
-              f"{_OFFICE}/pivotTable"),
-        Extra("xl/pivotCache/pivotCacheRecords1.xml", records.encode(), f"{_SHEET}.pivotCacheRecords+xml", definition,
-              f"{_OFFICE}/pivotCacheRecords"),
-        Extra("xl/threadedComments/threadedComment1.xml", thread.encode(),
-              "application/vnd.ms-excel.threadedcomments+xml", models, f"{_THREADS}/threadedComment"),
-        Extra("xl/persons/person.xml", person.encode(), "application/vnd.ms-excel.person+xml", package.WORKBOOK,
-              f"{_THREADS}/person"),
-    )  # fmt: skip
+        Extra(
+            definition,
+            cache.encode(),
+            f"{_SHEET}.pivotCacheDefinition+xml",
+            package.WORKBOOK,
+            f"{_OFFICE}/pivotCacheDefinition",
+        ),
+        Extra(
+            "xl/pivotTables/pivotTable1.xml",
+            pivot.encode(),
+            f"{_SHEET}.pivotTable+xml",
+            mine,
+            f"{_OFFICE}/pivotTable",
+        ),
+        Extra(
+            "xl/pivotCache/pivotCacheRecords1.xml",
+            records.encode(),
+            f"{_SHEET}.pivotCacheRecords+xml",
+            definition,
+            f"{_OFFICE}/pivotCacheRecords",
+        ),
+        Extra(
+            "xl/threadedComments/threadedComment1.xml",
+            thread.encode(),
+            "application/vnd.ms-excel.threadedcomments+xml",
+            models,
+            f"{_THREADS}/threadedComment",
+        ),
+        Extra(
+            "xl/persons/person.xml",
+            person.encode(),
+            "application/vnd.ms-excel.person+xml",
+            package.WORKBOOK,
+            f"{_THREADS}/person",
+        ),
+    )
     parts = parts_of(data)
     pointer = f'<Relationship Id="rId1" Type="{_OFFICE}/pivotCacheDefinition" Target="/{definition}"/>'
     parts["xl/pivotTables/_rels/pivotTable1.xml.rels"] = (

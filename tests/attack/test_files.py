@@ -196,6 +196,35 @@ def test_a_removed_approval_copy_is_told_and_comes_back(scene: Scene) -> None:
     assert path.read_bytes() == data
 
 
+def test_a_removed_folder_of_copies_is_told_once(scene: Scene) -> None:
+    shutil.rmtree(scene.root / "approvals")
+    outcome = scene.verify()
+    assert outcome.ok
+    assert notices(outcome) == [("MR-S003", "approvals")]
+    scene.as_().note("churn@2", "the next writing command")
+    assert notices(scene.verify()) == []
+
+
+@pytest.mark.parametrize("path", ["models/churn", "archive/churn"])
+def test_a_link_in_place_of_a_whole_folder_is_told(scene: Scene, path: str) -> None:
+    """What lies elsewhere may change at any time; as long as it is equal, that it lies there is a warning."""
+    (scene.root / path).rename(scene.root.parent / "elsewhere")
+    (scene.root / path).symlink_to(scene.root.parent / "elsewhere")
+    outcome = scene.verify()
+    assert outcome.ok
+    assert notices(outcome) == [("MR-A005", path)]
+
+
+def test_pipes_do_not_hold_up_verify(scene: Scene) -> None:
+    import os
+
+    for name in ("approvals/churn/2/A9.json", "allowed_signers", "registry.xlsx"):
+        (scene.root / name).unlink(missing_ok=True)
+        os.mkfifo(scene.root / name)
+    found = scene.errors()
+    assert [where for _, where in found] == ["registry.xlsx"]
+
+
 def signers(scene: Scene) -> list[str]:
     return (scene.root / "allowed_signers").read_text(encoding="utf-8").splitlines()
 

@@ -68,6 +68,14 @@ def register(player: Player) -> bool:
     )
 
 
+def adopt(player: Player) -> bool:
+    model, stage = player.one(MODELS, 1) or "", player.one(tuple(Stage)) or Stage.STAGING
+    version = f"old-{len(player.chain.state.versions)}"
+    place = {"source": "old.xlsx", "sha256": "ab" * 32, "sheet": "Models", "row": 4}
+    data = {**registration(model, version, code=None), "baseline": {**place, "stage": stage.value, "stated": {}}}
+    return player.go(kinds.ADOPTED, {"model": model, "version": version}, data)
+
+
 def attach(player: Player) -> bool:
     record = player.record()
     if record is None:
@@ -307,7 +315,8 @@ def change_policy(player: Player) -> bool:
 
 #: The frequent ones stand several times.
 MOVES: tuple[Callable[[Player], bool | None], ...] = (
-    register, register, register, attach, ask, issue, sign, sign, reject, withdraw, promote, advance, advance, advance,
+    register, register, register, adopt, attach, ask, issue, sign, sign, reject, withdraw, promote, advance, advance,
+    advance,
     advance, archive, move, unarchive, roll_back, roll_back, deploy, deploy, end, alias, alias_away, tag, note,
     edit, fill, record_verification, enrol, revoke, change_policy,
 )  # fmt: skip

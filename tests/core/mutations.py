@@ -300,7 +300,8 @@ def filled() -> tuple[Chain, Event]:
 
 def adopted() -> tuple[Chain, Event]:
     """A baseline entry with little in it, in the stage that its sheet stated."""
-    baseline = {"source": "old.xlsx", "sha256": "ab" * 32, "sheet": "Models", "row": 4, "stage": "staging", "stated": {"approver": "Jane"}}
+    place = {"source": "old.xlsx", "sha256": "ab" * 32, "sheet": "Models", "row": 4}
+    baseline = {**place, "stage": "staging", "stated": {"approver": "Jane"}}
     data = registration("old", "1", training_data=[], code=None, hyperparameters=None, gates=[])
     return Chain(), (kinds.ADOPTED, {"model": "old", "version": "1"}, {**data, "baseline": baseline}, SME)
 
@@ -321,6 +322,12 @@ def baseline_signed() -> tuple[Chain, Event]:
     return chain, (kinds.BASELINE_SIGNED, {}, {"id": name, "control": control}, LEAD)
 
 
+def restored() -> tuple[Chain, Event]:
+    """Two cells put back."""
+    cells = [{"sheet": "Models", "row": "churn@1", "column": name, "sha256": "ab" * 32} for name in ("Model", "Stage")]
+    return Chain(), (kinds.RESTORED, {}, {"workbook": "cd" * 32, "cells": cells, "count": 2}, SME)
+
+
 def recorded() -> tuple[Chain, Event]:
     return Chain(), (kinds.VERIFIED, {}, {"ok": True, "checked": {"events": 1}, "findings": [], "scope": []}, SME)
 
@@ -333,5 +340,6 @@ CASES: dict[str, Callable[[], tuple[Chain | None, Event]]] = {
         unarchived, deployed, deployment_ended, alias_set, alias_removed, tagged, noted, requested, issued, signed,
         ratified, withdrawn, approver_added, first_lead_added, approver_revoked, pipeline_added, pipeline_revoked,
         policy_signed, edited, filled, adopted, baseline_opened, baseline_signed, recorded,
+        restored,
     )
 }  # fmt: skip

@@ -37,7 +37,6 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "data.placed_on_market": STATED,
         "data.policy.retention_years": "a longer retention is another legal policy, in force from here",
     },
-    "adopted": {"data.*": "a baseline entry is stated in full and control starts today (design 3.4); what holds of a registration is held by the case of that name"},
     "baseline_opened": {"data.source": STATED, "data.sha256": STATED},
     "registered": {
         "data.artefact.name": FILES,
@@ -105,8 +104,18 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "noted": {"data.text": WORDS},
     "edited": {"data.value": WORDS},
     "filled": {"data.comment": WORDS + "; nothing of it takes effect unsigned"},
+    "restored": dict.fromkeys(("data.workbook", "data.cells.*"), STATED),
     "recorded": dict.fromkeys(("data.ok", "data.checked.*", "data.scope"), STATED),
 }
+
+#: A baseline entry is decided as a registration is; the example has neither data nor code nor gates.
+EXCEPTIONS["adopted"] = {
+    path: why
+    for path, why in EXCEPTIONS["registered"].items()
+    if not path.startswith(("data.training_data", "data.code", "data.gates"))
+} | {f"data.baseline.{name}": STATED for name in ("source", "sha256", "sheet", "row", "stated.*")}
+# Evidence that nothing in the event refers to.
+EXCEPTIONS["adopted"] |= {"data.evidence.4.path": FILES, "data.evidence.4.sha256": FILES}
 
 
 def judged(chain: Chain | None, event: Event) -> list[RegistryError]:

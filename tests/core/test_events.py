@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ NAMES = [
 ]  # fmt: skip
 
 
+@functools.cache
 def example(type_: str) -> Event:
     """Return an event of a type, legal where it stands."""
     for make in CASES.values():

@@ -96,7 +96,7 @@ def test_many_want_one_number(bare: list[str], tmp_path: Path) -> None:
 
 
 def test_writers_without_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four threads, no links and no write lock: every note is in the chain, once (without renameat2 there is one writer)."""
+    """Four threads, no links, no write lock: every note is in the chain, once. Without renameat2 one must write."""
     refuse_links(monkeypatch)
     world = World(tmp_path / "world", risk="minimal", leads=())
     world.register("1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from typing import Final
 
@@ -57,7 +58,7 @@ def _agreement(lines: list[str], char: str) -> tuple[int, int]:
 def _cells(text: str, char: str, name: str, *, before: int = 0) -> dict[int, dict[int, SheetCell]]:
     found: dict[int, dict[int, SheetCell]] = {}
     try:
-        for number, row in enumerate(csv.reader(text.split("\n"), delimiter=char), before + 1):
+        for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=char), before + 1):
             cells = {column: SheetCell(value=value.strip()) for column, value in enumerate(row, 1) if value.strip()}
             if len(row) > _MOST_COLUMNS or number > _MOST_ROWS:
                 raise MetadataUnreadable(f"{name}: more rows or columns than a sheet has", location=name)

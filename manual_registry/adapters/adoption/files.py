@@ -9,6 +9,7 @@ says; what was found elsewhere is told, and what could be one of several is aske
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,10 @@ _MOST_CANDIDATES: Final = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hit:
-    """Where a stated location leads: ``path``, the real one, and ``how`` it was found; or ``problem`` (missing, outside) with the reason."""
+    """Where a stated location leads: ``path``, the real one, and ``how`` it was found.
+
+    Or ``problem`` (missing, outside) with the reason.
+    """
 
     path: Path | None = None
     how: str = ""
@@ -50,7 +54,7 @@ class Place:
             for directory, directories, files in os.walk(self.path, followlinks=False):
                 inner = Path(directory).relative_to(self.path).parts
                 for name in (*directories, *files):
-                    self.names.setdefault(name.casefold(), []).append((*inner, name))
+                    self.names.setdefault(folded(name), []).append((*inner, name))
                 count += len(directories) + len(files)
                 if count > _MOST_NAMES:
                     self.cut = True
@@ -108,7 +112,7 @@ class Finder:
             return Hit(problem="missing", message="no path")
         best: list[tuple[int, int, Path, Place]] = []
         for place in self.places:
-            for names in place.index().get(parts[-1].casefold(), ()):
+            for names in place.index().get(folded(parts[-1]), ()):
                 common = _common(parts, names)
                 inside = _inside(place.path.joinpath(*names), place.path)
                 if inside is not None and is_there(inside):
@@ -122,6 +126,11 @@ class Finder:
         if len(hits) == 1 and longest in (depth, len(parts)):
             return Hit(path=path, how=f"at {printable(str(path.relative_to(place.path)))} in {place.label}")
         return Hit(problem="missing", message="not there", candidates=tuple(sorted(hits)[:_MOST_CANDIDATES]))
+
+
+def folded(name: str) -> str:
+    """Return a name as it is compared: without regard to letter case and to how accents are composed."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def is_there(path: Path) -> bool:
@@ -147,7 +156,7 @@ def _inside(path: Path, base: Path) -> Path | None:
 def _common(parts: tuple[str, ...], names: tuple[str, ...]) -> int:
     count = 0
     for one, other in zip(reversed(parts), reversed(names), strict=False):
-        if one.casefold() != other.casefold():
+        if folded(one) != folded(other):
             break
         count += 1
     return count

@@ -103,7 +103,7 @@ class Hashes:
         return found
 
     def inside(self, directory: Path, stated: Sequence[Stated], *, least: int) -> list[str]:
-        """Return the files in ``directory`` that have one of the stated hashes (at least ``least`` characters of it)."""
+        """Return the files in ``directory`` that have a stated hash (of at least ``least`` characters)."""
         content = self.content(directory)
         decisive = [one.parsed for one in stated if len(one.parsed.value) >= least]
         if content is None or content.kind != "directory":

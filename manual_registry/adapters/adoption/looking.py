@@ -34,6 +34,8 @@ class _Found:
     how: str = ""
     candidates: tuple[Path, ...] = ()
     answered: bool = False
+    #: Where the sheet's own words lead, whatever a person answered.
+    claimed: Path | None = None
 
 
 def look_up(
@@ -81,7 +83,15 @@ def _find(row: AdoptedRow, tables: Sequence[TableUse], finder: Finder, hashes: H
     if hit.path is None and hit.candidates:
         hit = _decided(row, hit, hashes)
     if hit.path is not None:
-        return _Found(row=row, stated=stated, status="found", path=hit.path, how=hit.how, answered=answer is not None)
+        return _Found(
+            row=row,
+            stated=stated,
+            status="found",
+            path=hit.path,
+            how=hit.how,
+            answered=answer is not None,
+            claimed=finder.find(parse_location(row.raw("storage_location") or "")).path if answer else hit.path,
+        )
     if len(several(stated)) > 1:
         text = f"{printable(stated)}: names several files; write the directory that holds them under [table.locations]"
         return _Found(row=row, stated=stated, status="missing", message=text)
@@ -120,7 +130,7 @@ def _equal(path: Path, row: AdoptedRow, hashes: Hashes) -> bool:
 
 
 def _part_claims(found: Sequence[_Found]) -> None:
-    """Give up what was found elsewhere for several rows that state different paths: at most one of them can be right."""
+    """Give up what was found elsewhere for several rows that state different paths: at most one can be right."""
     claims: dict[Path, list[_Found]] = {}
     for one in found:
         if one.path is not None and one.how != "as stated" and not one.answered:
@@ -138,14 +148,16 @@ def _part_claims(found: Sequence[_Found]) -> None:
 def _share(found: Sequence[_Found], hashes: Hashes, finder: Finder) -> list[Question]:
     shared: dict[Path, list[_Found]] = {}
     for one in found:
-        if one.path is not None and one.path.is_dir() and not one.answered:
-            shared.setdefault(one.path, []).append(one)
+        if one.claimed is not None and one.claimed.is_dir():
+            shared.setdefault(one.claimed, []).append(one)
     questions: list[Question] = []
     for directory, rows in shared.items():
         versions = {(one.row.model, one.row.version) for one in rows}
         if len(versions) > 1:
             questions += [
-                question for one in rows if (question := _single_out(one, directory, len(rows), hashes, finder))
+                question
+                for one in rows
+                if not one.answered and (question := _single_out(one, directory, len(rows), hashes, finder))
             ]
     return questions
 
@@ -162,9 +174,10 @@ def _single_out(one: _Found, directory: Path, rows: int, hashes: Hashes, finder:
     choices = tuple(_relative(directory / name, finder) for name in likely[:4])
     return Question(
         kind="location",
-        message=f"{one.row.place}: {printable(one.stated)} is a directory that {rows} rows name; which file or directory in it"
-        f" is {one.row.model}@{one.row.version or one.row.stated_version}?",
-        answer=f"[[table]] {one.row.sheet}, [table.locations]: {one.row.row} = PATH (the directory again, if it is all of it)",
+        message=f"{one.row.place}: {printable(one.stated)} is a directory that {rows} rows name; which file or"
+        f" directory in it is {one.row.model}@{one.row.version or one.row.stated_version}?",
+        answer=f"[[table]] {one.row.sheet}, [table.locations]: {one.row.row} = PATH"
+        " (the directory again, if it is all of it)",
         key=str(one.row.row),
         sheet=one.row.sheet,
         row=one.row.row,

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from manual_registry.core.adoption.answers import FORMAT, Answers, answers_from
 from manual_registry.core.adoption.cells import number_of
-from manual_registry.core.adoption.headers import ASK, FIELDS, IGNORE
+from manual_registry.core.adoption.headers import ASK, IGNORE
 from manual_registry.core.adoption.proposal import ColumnUse, Plan, Proposal, Question, TableUse
 from manual_registry.core.adoption.versions import DATES, NUMBERS
+from manual_registry.core.adoption.vocabulary import FIELDS
 from manual_registry.core.errors import MetadataUnreadable
 
 
@@ -37,7 +38,7 @@ def write_mapping(proposal: Proposal) -> str:
     """Return the mapping file's text for ``proposal``, its questions as comments where their answers go."""
     plan = proposal.plan
     lines = [
-        f"# How {_comment(plan.workbook)} is read by: manual-registry adopt {_comment(plan.workbook)} --mapping THIS-FILE",
+        f"# How {_comment(plan.workbook)} is read. manual-registry adopt {_comment(plan.workbook)} --mapping THIS-FILE",
         '# Correct it where it is wrong. "?" is a question; nothing is imported while one is open.',
         "# Fields: " + ", ".join(FIELDS) + ",",
         f'# metrics.NAME (a column with the numbers of one metric); "{IGNORE}": not read, carried along with the row.',
@@ -60,7 +61,8 @@ def _within(question: Question, table: TableUse) -> bool:
 
 def _no_table(questions: Iterable[Question]) -> list[str]:
     lines = ["", *(f"# ? {_comment(one.message)}" for one in questions)]
-    return lines + [
+    return [
+        *lines,
         "# [[table]]",
         '# sheet = "Sheet1"',
         "# header_row = 1",
@@ -149,7 +151,8 @@ def _dates(table: TableUse, questions: list[Question]) -> Iterator[str]:
     for column in table.columns:
         if column.letter in open_:
             yield f"# ? {_comment(open_[column.letter].message)}"
-            yield f"{column.letter} = {quoted(ASK)}  # {_comment(column.header)}: {', '.join(open_[column.letter].choices)}"
+            choices = ", ".join(open_[column.letter].choices)
+            yield f"{column.letter} = {quoted(ASK)}  # {_comment(column.header)}: {choices}"
         elif column.letter in table.dates:
             yield f"{column.letter} = {quoted(table.dates[column.letter])}  # {_comment(column.header)}"
 

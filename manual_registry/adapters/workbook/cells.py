@@ -74,17 +74,18 @@ def strings_in(data: bytes) -> tuple[list[str], bool]:
     fast = scan.strings_of(data)
     if fast is None:
         return _slow_strings(data)
-    opening, pairs = fast
-    found: list[str] = []
+    opening, texts, others = fast
     phonetic = False
     try:
-        for text, other in pairs:
-            if other:
-                (one, seen) = _slow_strings(opening + b"<si>" + other.encode() + b"</si></sst>")
-                found += one
-                phonetic = phonetic or seen
-            else:
-                found.append(_text(text, STRINGS))
+        if b"_x" in data or b"\r" in data or max(map(len, texts)) * 2 > CELL_LIMIT:
+            found = [_text(text, STRINGS) for text in texts]
+        else:
+            found = [text if "&" not in text else _text(text, STRINGS) for text in texts]
+        if any(others):
+            for at, other in enumerate(others):
+                if other:
+                    (found[at],), seen = _slow_strings(opening + b"<si>" + other.encode() + b"</si></sst>")
+                    phonetic = phonetic or seen
     except scan.Odd:
         return _slow_strings(data)
     return found, phonetic

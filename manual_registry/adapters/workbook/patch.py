@@ -45,11 +45,11 @@ def patched(
         raise Unpatchable("it carries a digital signature, which any change breaks")
     work = Work(data, book, base, new)
     older = {sheet.name: sheet for sheet in base.sheets}
+    missing: list[str] = []
     for sheet in new.sheets:
         before = older.get(sheet.name)
         if before is None or (sync is not None and sheet.name not in book.grids):
-            if sheet.name not in book.grids:
-                raise Unpatchable(f"it has no sheet {sheet.name}")
+            missing += [sheet.name] if sheet.name not in book.grids else []
             continue
         located = found.get(sheet.name)
         if located is None:
@@ -63,7 +63,7 @@ def patched(
             patch.run(plan, own)
     if READ_ME in book.grids and not any(sheet.name == READ_ME for sheet in new.sheets):
         _read_me(SheetPatch(work, book.grids[READ_ME]), base, new)
-    return work.finished()
+    return work.finished(missing)
 
 
 def _missing(sheet: str, *, in_file: bool) -> str:

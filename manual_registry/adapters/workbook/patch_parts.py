@@ -73,6 +73,11 @@ class Parts:
         except KeyError as missing:
             raise Unpatchable(f"part {name} is missing") from missing
 
+    def every(self, folder: str) -> list[bytes]:
+        """Return all parts in a folder."""
+        names = dict.fromkeys([*self._archive.NameToInfo, *self._changes])
+        return [self.get(name) for name in names if name.startswith(folder) and not name.endswith(("/", ".rels"))]
+
     def put(self, name: str, *pieces: bytes) -> None:
         """Replace or add the part; a large one comes in pieces, which are not joined."""
         if len(pieces) > 1 or name in self._changes or name not in self or pieces[0] != self.get(name):

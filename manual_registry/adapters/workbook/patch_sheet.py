@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -33,7 +33,8 @@ from manual_registry.adapters.workbook.patch_parts import (
     root_of,
     table_grown,
 )
-from manual_registry.adapters.workbook.patch_rows import Rows, RowWrites, Write
+from manual_registry.adapters.workbook.patch_rows import Rows, RowWrites, Write, cell_xml
+from manual_registry.adapters.workbook.patch_sheets import add_part, add_sheets
 from manual_registry.adapters.workbook.places import Area, area, letters
 from manual_registry.adapters.workbook.plan import Change, SheetPlan
 from manual_registry.adapters.workbook.read import Book, relations_part, ties
@@ -76,6 +77,8 @@ class Work:
         self.parts: Parts = opened_parts(data, book.entries, book.raw)
         self.told: list[str] = []
         self._styles: Styles | None = None
+        self._choices: SheetPatch | None = None
+        self._lists: list[tuple[str, ...]] = []
 
     @property
     def styles(self) -> Styles:
@@ -90,9 +93,36 @@ class Work:
             return None
         return self.styles.variant(style or 0, quoted=wanted)
 
-    def finished(self) -> Patched:
+    def long_list(self, title: str, choices: tuple[str, ...]) -> str:
+        """Write a list to the hidden sheet that holds those too long for a cell, and return where it stands."""
+        grid = self.book.grids.get(CHOICES)
+        if grid is None:
+            at = len(self._lists) + 1
+            self._lists.append((title, *choices))
+        else:
+            if self._choices is None:
+                self._choices = SheetPatch(self, grid)
+            titles = {value: column for column, value in grid.cells.get(1, {}).items()}
+            free = 1 + max((column for row in grid.cells.values() for column in row), default=0) + len(self._lists)
+            at = titles.get(title, free)
+            if title not in titles:
+                self._lists.append((title,))
+            for row in range(1, max(len(choices) + 1, *grid.cells) + 1):
+                text = title if row == 1 else choices[row - 2] if row - 2 < len(choices) else None
+                if key(grid.cells.get(row, {}).get(at)) != key(text):
+                    self._choices.put(row, at, Write(text))
+            self._choices.around.reach(len(choices) + 1)
+        return f"{CHOICES}!${letters(at)}$2:${letters(at)}${len(choices) + 1}"
+
+    def finished(self, missing: Iterable[str]) -> Patched:
+        """Return the file; ``missing`` names sheets of the tool that it does not have and gets."""
+        if self._choices is not None:
+            self._choices.finish()
+        elif self._lists:
+            add_part(self.parts, CHOICES, _list_sheet(self._lists), "hidden")
         if self._styles is not None:
             self._styles.save()
+        add_sheets(self.parts, self.new, missing)
         if CUSTOM not in self.parts:
             raise Unpatchable("it has no document properties")
         return Patched(data=self.parts.written(CUSTOM, self._properties), told=tuple(dict.fromkeys(self.told)))
@@ -282,34 +312,15 @@ class SheetPatch:
         for at, column in self._columns(plan):
             if not column.choices or column.choices == old.get(column.header):
                 continue
-            formula = self._list(plan.after.name, column)
             first = f"{letters(at)}{plan.located.heading + 1}"
-            if formula is None:
-                self.work.told.append(
-                    f"the dropdown {column.header} of sheet {self.grid.name} is behind: its list has become too long"
-                    " for a cell (reset-view writes it anew)"
-                )
-            else:
-                self.around.choices(first, formula)
+            self.around.choices(first, self._list(plan.after.name, column))
 
-    def _list(self, sheet: str, column: Column) -> str | None:
-        """Return the source of a dropdown; None where it would need a sheet that the file does not have."""
+    def _list(self, sheet: str, column: Column) -> str:
+        """Return the source of a dropdown: the words themselves, or where they stand on the hidden sheet."""
         inline = ",".join(column.choices)
         if len(inline) <= 250 and not any(set(choice) & set(',"') for choice in column.choices):
             return f'"{inline}"'
-        grid = self.work.book.grids.get(CHOICES)
-        titles = {value: at for at, value in (grid.cells.get(1, {}) if grid else {}).items()}
-        at = titles.get(f"{sheet}: {column.header}")
-        if grid is None or at is None:
-            return None
-        patch = SheetPatch(self.work, grid)
-        for row in range(2, max(len(column.choices) + 1, *grid.cells) + 1):
-            text = column.choices[row - 2] if row - 2 < len(column.choices) else None
-            if key(grid.cells.get(row, {}).get(at)) != key(text):
-                patch.put(row, at, Write(text))
-        patch.around.reach(len(column.choices) + 1)
-        patch.finish()
-        return f"{CHOICES}!${letters(at)}$2:${letters(at)}${len(column.choices) + 1}"
+        return self.work.long_list(f"{sheet}: {column.header}", column.choices)
 
     def _banner(self, located: Located) -> None:
         """Bring banner and footer up to date where they are still ours."""
@@ -344,6 +355,19 @@ class SheetPatch:
         )
         chain = calculation_removed(self.parts.get("xl/calcChain.xml"), number, self.rows.calculated)
         self.parts.put("xl/calcChain.xml", chain)
+
+
+def _list_sheet(lists: list[tuple[str, ...]]) -> bytes:
+    """Return a sheet with each list in a column of its own."""
+    rows = []
+    for row in range(1, max(map(len, lists)) + 1):
+        cells = [
+            cell_xml(f"{letters(column)}{row}", None, one[row - 1])
+            for column, one in enumerate(lists, 1)
+            if row <= len(one)
+        ]
+        rows.append(f'<row r="{row}">{"".join(cells)}</row>')
+    return f'<worksheet xmlns="{MAIN}"><sheetData>{"".join(rows)}</sheetData></worksheet>'.encode()
 
 
 def _covers(where: Area, located: Located) -> bool:

@@ -33,7 +33,8 @@ def settles(sync: Instructions | None, one: Difference, new: View) -> bool:
     if one.column is not None:
         return bool(one.row) and overwrites(sync, one)
     if one.found == "deleted":
-        return any(row.row_id == one.row for sheet in new.sheets if sheet.name == one.sheet for row in sheet.rows)
+        sheets = [sheet for sheet in new.sheets if sheet.name == one.sheet]
+        return any(not one.row or any(row.row_id == one.row for row in sheet.rows) for sheet in sheets)
     return one.found == "typed" and any(f"{sheet}!" in one.place and at == _row_of(one) for sheet, at in sync.adopt)
 
 
@@ -151,13 +152,16 @@ def make_plan(
 def _said(located: Located, after: Sheet, sync: Instructions) -> tuple[Sheet, dict[int, str]]:
     """Put what `sync` says into the Check cells of the rows; what it says of typed rows comes by row number."""
     texts = {row: text for (sheet, row), text in sync.says.items() if sheet == after.name}
-    rows = tuple(
-        replace(row, cells={**row.cells, CHECK_COLUMN: texts[row.row_id]}) if row.row_id in texts else row
-        for row in after.rows
-    )
+    rows = tuple(_with_check(row, texts[row.row_id]) if row.row_id in texts else row for row in after.rows)
     loose = {*located.loose, *(row for _, row in located.copies)}
     notes = {row: text for row, text in texts.items() if isinstance(row, int) and row in loose}
     return replace(after, rows=rows), notes
+
+
+def _with_check(row: Row, text: str) -> Row:
+    standing = row.cells.get(CHECK_COLUMN)
+    whole = f"{text}; {standing}" if standing and str(standing) not in text else text
+    return replace(row, cells={**row.cells, CHECK_COLUMN: whole})
 
 
 def _block(located: Located, before: Sheet, after: Sheet, untouched: bool) -> list[int]:

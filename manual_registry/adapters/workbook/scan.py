@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 _ROW: Final = re.compile(rb'\s*<row((?: [A-Za-z][\w:.]*="[^"<>&]*")*) ?(/?)>')
+_NAMES: Final = re.compile(rb" ([^=]+)=")
 _NUMBER: Final = re.compile(rb' r="([1-9]\d{0,6})"')
 #: (place, attributes, inline text, value, anything else in the cell, what fits no grammar).
 CELL: Final = re.compile(
@@ -64,7 +65,8 @@ def rows_of(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, 
             if behind < found.end():
                 raise Odd
         here = int(number[1])
-        if here <= last:
+        names = _NAMES.findall(found[1])
+        if here <= last or len(set(names)) < len(names):
             raise Odd
         yield here, first, found.end(), behind
         at, last = behind, here
@@ -120,8 +122,11 @@ _STRING: Final = re.compile(
 )
 
 
-def strings_of(data: bytes) -> tuple[bytes, list[tuple[str, str]]] | None:
-    """Return the first tag of the shared strings, and (text, else its XML) of each; None where only expat can."""
+def strings_of(data: bytes) -> tuple[bytes, tuple[str, ...], tuple[str, ...]] | None:
+    """Return the first tag of the shared strings, their texts, and where they have parts their XML.
+
+    None where only expat can tell.
+    """
     start = data.find(b"<sst")
     first, last = data.find(b">", start) + 1, data.rfind(b"</sst>")
     head = data[:first]
@@ -132,7 +137,10 @@ def strings_of(data: bytes) -> tuple[bytes, list[tuple[str, str]]] | None:
         found = _STRING.findall(data[first:last].decode())
     except UnicodeDecodeError:
         return None
-    return (data[start:first], [one[:2] for one in found]) if not any(one[2] for one in found) else None
+    if not found:
+        return None
+    texts, others, odd = zip(*found, strict=True)
+    return (data[start:first], texts, others) if not any(odd) else None
 
 
 #: (formula, stored result).

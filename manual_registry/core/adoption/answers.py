@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from manual_registry.core.adoption import dates, versions
-from manual_registry.core.adoption.headers import ASK, FIELDS, IGNORE, is_field
+from manual_registry.core.adoption.headers import ASK, IGNORE, is_field
+from manual_registry.core.adoption.vocabulary import FIELDS
 from manual_registry.core.errors import (
     BadValue,
     FormatTooNew,
@@ -28,7 +29,10 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableAnswers:
-    """What a person says of one table; None and absent keys mean: as the tool finds it. ``columns`` by heading or letter."""
+    """What a person says of one table; None and absent keys mean: as the tool finds it.
+
+    ``columns`` and ``dates`` by heading or letter.
+    """
 
     sheet: str
     header_row: int | None = None

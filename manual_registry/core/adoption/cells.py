@@ -62,52 +62,46 @@ _EMPTY: Final = frozenset(
         *["ninguno", "ninguna", "desconocido", "no aplica", "sin datos"],
     ]
 )
-_ERRORS: Final = frozenset(
-    {"#ref!", "#value!", "#div/0!", "#name?", "#null!", "#num!", "#spill!", "#calc!", "#getting_data"}
-)
-_DITTO: Final = frozenset(
-    {
-        '"',
-        "''",
-        "\u3003",
-        "\u201d",
-        "\u201c",
-        "ditto",
-        "dito",
-        "idem",
-        '-"-',
-        "-//-",
-        "same",
-        "same as above",
-        "wie oben",
-    }
-)
+# fmt: off
+_ERRORS: Final = frozenset({
+    "#ref!", "#value!", "#div/0!", "#name?", "#null!", "#num!", "#spill!", "#calc!", "#getting_data",
+})
+# fmt: on
+# fmt: off
+_DITTO: Final = frozenset({
+    '"', "''", "\u3003", "\u201d", "\u201c", "ditto", "dito", "idem", '-"-', "-//-", "same", "same as above",
+    "wie oben",
+})
+# fmt: on
 _ODD_SPACES = re.compile(r"[\s\u00a0\u2000-\u200a\u202f\u3000]+")
+#: Control characters and halves of characters: no file and no terminal takes them.
+_NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 
 
 def clean(text: str) -> str:
     """Return ``text`` with every run of white space (line ends too) as one blank, invisible characters gone."""
-    return _ODD_SPACES.sub(" ", _INVISIBLE.sub("", unicodedata.normalize("NFC", text))).strip()
+    return _ODD_SPACES.sub(" ", _NO_TEXT.sub("\ufffd", _INVISIBLE.sub("", unicodedata.normalize("NFC", text)))).strip()
 
 
 def shown(cell: SheetCell | None) -> str:
-    """Return what the cell shows to a person; text is kept as it is, but for blanks around it."""
+    """Return what the cell shows to a person; text is kept as it is, but for blanks around and what is no text."""
     if cell is None:
         return ""
     match cell.value:
         case str():
-            return (
-                _INVISIBLE.sub("", unicodedata.normalize("NFC", cell.value))
-                .replace("\r\n", "\n")
-                .strip(" \t\n\r\u00a0")
-            )
+            return _text(cell.value)
         case bool():
             return "TRUE" if cell.value else "FALSE"
         case datetime():
             return iso(cell.value)
         case number:
             return number_shown(number, cell.format)
+
+
+def _text(text: str) -> str:
+    lines = _INVISIBLE.sub("", unicodedata.normalize("NFC", text)).replace("\r\n", "\n").replace("\r", "\n")
+    return _NO_TEXT.sub("\ufffd", lines).strip(" \t\n\u00a0")
 
 
 def iso(moment: datetime) -> str:

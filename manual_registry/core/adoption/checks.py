@@ -106,8 +106,9 @@ def _ask_table(place: tuple[str, int | None], groups: list[list[AdoptedRow]]) ->
     sheet, header = place
     return Question(
         kind="double_table",
-        message=f"{sheet} (headings in row {header}): {len(groups)} of its rows name versions that {groups[0][0].sheet} names"
-        " as well, and say other things; is it another view of the same versions, not to be imported?",
+        message=f"{sheet} (headings in row {header}): {len(groups)} of its rows name versions that"
+        f" {groups[0][0].sheet} names as well, and say other things; is it another view of"
+        " them, not to be imported?",
         answer=f"[[table]] {sheet}, use = false, or the rows that do not count under skip_rows",
         sheet=sheet,
         row=header,
@@ -120,7 +121,8 @@ def _ask_double(group: list[AdoptedRow]) -> Question:
     return Question(
         kind="double",
         message=f"{places} name {group[0].model}@{group[0].version} and say different things; which of them counts?",
-        answer=f"[[table]] {group[-1].sheet}, skip_rows = [...] with those that do not (or another version under [table.versions])",
+        answer=f"[[table]] {group[-1].sheet}, skip_rows = [...] with those that do not"
+        " (or another version under [table.versions])",
         sheet=group[-1].sheet,
         row=group[-1].row,
         choices=tuple(f"{row.sheet}: skip_rows = [{row.row}]" for row in reversed(group)),
@@ -139,7 +141,8 @@ def _ask_stage(model: str, rows: Sequence[AdoptedRow]) -> Question:
     listed = ", ".join(f"{row.version or row.stated_version} ({row.place})" for row in rows)
     return Question(
         kind="two_in_production",
-        message=f"several versions of {model} are stated in production: {listed}; one at a time can be. Which stage have the others?",
+        message=f"several versions of {model} are stated in production: {listed}; one at a"
+        " time can be. Which stage have the others?",
         answer=f"[[table]] {rows[0].sheet}, [table.stages]: ROW = STAGE",
         sheet=rows[0].sheet,
         row=rows[0].row,

@@ -88,7 +88,7 @@ class Reading:
 
 
 def _fold(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", clean(text)).casefold()
+    plain = re.sub("[\u2010-\u2015\u2212]", "-", unicodedata.normalize("NFKD", clean(text)).casefold())
     return "".join(char for char in plain if not unicodedata.combining(char))
 
 

@@ -31,62 +31,14 @@ _CUT: Final = re.compile(r"[;\n|]+|,(?=\s*[^\d\s.,+-])|,(?=\s+[^\d])|(?<=[\d%])\
 _PAIR: Final = re.compile(
     rf"(?P<name>.+?)(?P<sign>\s*[:=]\s*|\s+)(?P<number>{_NUMBER})\s?(?P<percent>%)?", re.IGNORECASE | re.DOTALL
 )
-_NO_METRIC: Final = frozenset(
-    [
-        "v",
-        "ver",
-        "vers",
-        "version",
-        "rev",
-        "release",
-        "build",
-        "run",
-        "row",
-        "page",
-        "section",
-        "chapter",
-        "ticket",
-        "issue",
-        "by",
-        "in",
-        "on",
-        "of",
-        "from",
-        "since",
-        "until",
-        "to",
-        "at",
-        "see",
-        "about",
-        "approx",
-        "ca",
-        "circa",
-        "up",
-        "down",
-        "over",
-        "under",
-        "than",
-        "better",
-        "worse",
-        "only",
-        "old",
-        "new",
-        "was",
-        "is",
-        "were",
-        "now",
-        "then",
-        "with",
-        "without",
-        "step",
-        "epoch",
-        "epochs",
-        "seed",
-        "von",
-        "vom",
-        "seit",
-    ]
-)
+# fmt: off
+_NO_METRIC: Final = frozenset({
+    "v", "ver", "vers", "version", "rev", "release", "build", "run", "row", "page", "section", "chapter",
+    "ticket", "issue", "by", "in", "on", "of", "from", "since", "until", "to", "at", "see", "about", "approx",
+    "ca", "circa", "up", "down", "over", "under", "than", "better", "worse", "only", "old", "new", "was", "is",
+    "were", "now", "then", "with", "without", "step", "epoch", "epochs", "seed", "von", "vom", "seit"
+})
+# fmt: on
 _TOKEN_NUMBER: Final = re.compile(rf"({_NUMBER})(%?)", re.IGNORECASE)
 
 
@@ -156,7 +108,7 @@ def _piece(part: str) -> Iterator[tuple[str, str, bool] | None]:
 
 
 def _sequence(words: list[str]) -> Iterator[tuple[str, str, bool] | None]:
-    """Read ``AUC 0.91 F1 88%``: several pairs with nothing between them; their numbers have a point or a percent sign."""
+    """Read ``AUC 0.91 F1 88%``: several pairs with nothing between; the numbers have a point or percent sign."""
     name: list[str] = []
     for word in words:
         head, equals, tail = word.rpartition("=")

@@ -37,7 +37,8 @@ class Namer:
         self.table, self.plan, self.remarks = table, plan, remarks
         self.questions: list[Question] = []
         self.left_out: list[LeftOut] = []
-        self._asked_columns = any(column.field == ASK for column in table.columns)
+        #: Fields that a column which is asked may turn out to be.
+        self._possible = {choice for column in table.columns if column.field == ASK for choice in column.choices}
         self._unfilled: list[tuple[int, str]] = []
         self._models: dict[str, ModelName | None] = {}
 
@@ -66,7 +67,7 @@ class Namer:
         if (
             column is None
             and self.table.model is None
-            and not self._asked_columns
+            and "model" not in self._possible
             and any(not one.reason for one in found)
         ):
             self._ask_model()
@@ -158,7 +159,7 @@ class Namer:
             return self._split(kept, models, splits)
         if kept and all(one.row in self.table.versions for one in kept):
             return {one.row: SheetCell(value="") for one in kept}
-        if not kept or self._asked_columns:
+        if not kept or "version" in self._possible:
             return {} if not kept else None
         pairs = [(models[row], pair) for row, pair in splits.items() if pair]
         if self.table.split_model is None and len(pairs) * 10 >= len(kept) * 6:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from manual_registry.core.adoption import dates, words
 from manual_registry.core.adoption.cells import SheetCell, SheetGrid, is_ditto, number_of, shown
+from manual_registry.core.adoption.cells import letter as column_letter
 from manual_registry.core.adoption.fields import DATES, Context, meaning
 from manual_registry.core.adoption.headers import ASK, IGNORE, SEVERAL, order_hint
 from manual_registry.core.adoption.naming import Namer
@@ -127,9 +128,9 @@ class _Reader:
                 self.questions.append(
                     Question(
                         kind="date_order",
-                        message=f"{self.table.name}: does {shown(one.cells[column.letter])!r} in column {column.letter},"
-                        f" {column.header!r}, mean {meant}?",
-                        answer=f"[[table]] {self.table.sheet}, [table.dates]: {column.header or column.letter!r} = ORDER",
+                        message=f"{self.table.name}: does {shown(one.cells[column.letter])!r} in column"
+                        f" {column.letter}, {column.header!r}, mean {meant}?",
+                        answer=f"[[table]] {self.table.sheet}, [table.dates]: {column.letter} = ORDER",
                         sheet=self.table.sheet,
                         row=one.row,
                         column=column.letter,
@@ -145,8 +146,8 @@ class _Reader:
         numeric = [one for one in texts if one and one.by_order]
         if len(real) > 1 and numeric and all(day.day <= 12 for day in real) and all(one.evidence for one in numeric):
             self.remarks.add(
-                "some dates are real dates, all with a day up to 12, and the others are text: the program may have exchanged"
-                " day and month of the real ones; look at them",
+                "some dates are real dates, all with a day up to 12, and the others are text: the program may have"
+                " exchanged day and month of the real ones; look at them",
                 sheet=self.table.sheet,
                 column=column.letter,
             )
@@ -176,7 +177,8 @@ class _Reader:
         hidden = one.row in self.grid.hidden_rows
         if hidden:
             self.remarks.add("the row is hidden; it is imported as the others are", sheet=self.grid.name, row=one.row)
-        comments = tuple((letter, cell.comment) for letter, cell in one.cells.items() if cell.comment)
+        own = sorted(self.grid.cells[one.row].items())
+        comments = tuple((column_letter(number), cell.comment) for number, cell in own if cell.comment)
         return AdoptedRow(
             sheet=self.grid.name,
             row=one.row,

@@ -15,13 +15,15 @@ from manual_registry.core.adoption.planning import repeats
 from manual_registry.core.adoption.proposal import TableUse
 
 _TOTAL: Final = re.compile(
-    r"(\u03a3|(grand |sub-?)?totals?|sum|average|mean|count|number of (models|versions)|summe|gesamt|gesamtsumme|zwischensumme|durchschnitt"
-    r"|mittelwert|anzahl|total general|sous-total|somme|moyenne|nombre|suma|promedio|recuento)\b[\s:=\d.,]*"
+    r"(\u03a3|(grand |sub-?)?totals?|sum|average|mean|count|number of (models|versions)|summe|gesamt|gesamtsumme"
+    r"|zwischensumme|durchschnitt|mittelwert|anzahl|total general|sous-total|somme|moyenne|nombre|suma"
+    r"|promedio|recuento)\b[\s:=\d.,]*"
     r"(models?|versions?|rows?|entries|modelle|versionen|mod\u00e8les|modelos)?[\s:]*",
     re.IGNORECASE,
 )
 _FOOTNOTE: Final = re.compile(
-    r"[*\u2020\u2021\u00b9\u00b2\u00b3]|\(?\d\)|(notes?|legend|key|source|nb|n\.b\.|hinweis|anmerkung|legende|quelle|stand|remarque|nota|as of|last updated?)\b\s*[:.]",
+    r"[*\u2020\u2021\u00b9\u00b2\u00b3]|\(?\d\)|(notes?|legend|key|source|nb|n\.b\."
+    r"|hinweis|anmerkung|legende|quelle|stand|remarque|nota|as of|last updated?)\b\s*[:.]",
     re.IGNORECASE,
 )
 

@@ -52,6 +52,7 @@ _DECISIONS: dict[str, Decision] = {
     kinds.TAGGED: remarks.tagged,
     kinds.NOTED: remarks.noted,
     kinds.VERIFIED: remarks.recorded,
+    kinds.RESTORED: remarks.restored,
     kinds.EDITED: remarks.edited,
     kinds.FILLED: approvals.filled,
     kinds.REQUESTED: approvals.requested,

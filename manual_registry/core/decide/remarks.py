@@ -152,6 +152,18 @@ def recorded(state: State, event: Event) -> list[RegistryError]:
     return []
 
 
+#: So many cells that were put back are listed; their number is told in any case.
+LISTED = 1000
+
+
+def restored(state: State, event: Event) -> list[RegistryError]:
+    """Decide that edits were put back: a remark about the workbook that changes nothing (RP-15)."""
+    cells, count = event.data["cells"], event.data["count"]
+    if not cells or len(cells) > LISTED or (count != len(cells) and not count > len(cells) == LISTED):
+        return [EventUnreadable("the cells that were put back are not as many as the event says")]
+    return []
+
+
 #: What a person may edit in the workbook and `sync` takes as an edit (design 3.3).
 EDITABLE = ("owner", "notes")
 
