@@ -28,7 +28,9 @@ CARD = {
 }
 
 
-def gate(name: str, *, value: float = 0.9, lower: float = 0.85, threshold: float = 0.8, passed: bool = True) -> dict[str, Any]:
+def gate(
+    name: str, *, value: float = 0.9, lower: float = 0.85, threshold: float = 0.8, passed: bool = True
+) -> dict[str, Any]:
     """Return a gate report."""
     return {
         "gate": name,
@@ -36,7 +38,14 @@ def gate(name: str, *, value: float = 0.9, lower: float = 0.85, threshold: float
         "evaluation_dataset": "holdout",
         "evaluated_at": "2026-01-02",
         "metrics": [
-            {"name": f"{name}_score", "value": value, "lower": lower, "upper": 0.95, "threshold": threshold, "direction": "higher"}
+            {
+                "name": f"{name}_score",
+                "value": value,
+                "lower": lower,
+                "upper": 0.95,
+                "threshold": threshold,
+                "direction": "higher",
+            }
         ],
     }
 
@@ -71,7 +80,9 @@ class World:
         )
         if self.leads:
             for name in self.pipelines:
-                self.as_(self.leads[0]).pipeline_add(name, public_key=self.public(name), as_=self.leads[0], key=self.key(self.leads[0]))
+                self.as_(self.leads[0]).pipeline_add(
+                    name, public_key=self.public(name), as_=self.leads[0], key=self.key(self.leads[0])
+                )
 
     def clock(self) -> datetime:
         """The clock of every registry that this world opens."""
@@ -110,7 +121,9 @@ class World:
         }
         document |= changes
         path = self.place / name
-        path.write_text(json.dumps({key: value for key, value in document.items() if value is not None}), encoding="utf-8")
+        path.write_text(
+            json.dumps({key: value for key, value in document.items() if value is not None}), encoding="utf-8"
+        )
         return path
 
     def artefact(self, version: str, content: bytes | None = None) -> Path:
@@ -133,7 +146,11 @@ class World:
     def promote(self, ref: str, to: str, *, pipeline: str = "ci") -> Result:
         """Promote with the pipeline's key."""
         return self.as_("ci@example.org").promote(
-            ref, to=to, reason="decided", pipeline=pipeline if self.leads else None, pipeline_key=self.key(pipeline) if self.leads else None
+            ref,
+            to=to,
+            reason="decided",
+            pipeline=pipeline if self.leads else None,
+            pipeline_key=self.key(pipeline) if self.leads else None,
         )
 
     def to_staging(self, version: str = "1") -> str:
@@ -155,7 +172,9 @@ class World:
         """Return an event file."""
         return self.root / "ledger" / f"{seq:012d}.json"
 
-    def cli(self, *words: str, actor: str = SME, cwd: Path | None = None, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def cli(
+        self, *words: str, actor: str = SME, cwd: Path | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run the command line in a process of its own, inside the registry."""
         return subprocess.run(
             [sys.executable, "-m", "manual_registry", "--actor", actor, *words],

@@ -77,9 +77,7 @@ def _generic(environ: Mapping[str, str]) -> CiJob:
     """Jenkins, Azure Pipelines, CircleCI, and whatever sets CI=true."""
     return CiJob(
         provider="generic",
-        started_by=_first(
-            environ, "BUILD_USER_EMAIL", "BUILD_REQUESTEDFOREMAIL", "BUILD_USER_ID", "CIRCLE_USERNAME"
-        ),
+        started_by=_first(environ, "BUILD_USER_EMAIL", "BUILD_REQUESTEDFOREMAIL", "BUILD_USER_ID", "CIRCLE_USERNAME"),
         commit=_commit(_first(environ, "GIT_COMMIT", "BUILD_SOURCEVERSION", "CIRCLE_SHA1")),
         run=_first(environ, "BUILD_TAG", "BUILD_BUILDID", "CIRCLE_BUILD_NUM", "BUILD_NUMBER"),
         run_url=_address(_first(environ, "BUILD_URL", "CIRCLE_BUILD_URL")),

@@ -63,14 +63,20 @@ def load(root: Path) -> Config:
     try:
         document = tomllib.loads(raw.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise BadConfig(f"{FILE} does not parse: {problem}", location=FILE, hint=f"open {path} and mend that line") from None
+        raise BadConfig(
+            f"{FILE} does not parse: {problem}", location=FILE, hint=f"open {path} and mend that line"
+        ) from None
     return _config(document)
 
 
 def _config(document: dict[str, Any]) -> Config:
     version = document.get("format", FORMAT)
     if isinstance(version, int) and version > FORMAT:
-        raise FormatTooNew(f"{FILE} has format {version}; this tool knows {FORMAT}", location=FILE, hint="pip install -U manual-registry")
+        raise FormatTooNew(
+            f"{FILE} has format {version}; this tool knows {FORMAT}",
+            location=FILE,
+            hint="pip install -U manual-registry",
+        )
     unknown = sorted(document.keys() - _MEMBERS)
     if unknown:
         raise BadConfig(f"{FILE}: {', '.join(unknown)} is not known here", location=FILE)
@@ -102,7 +108,9 @@ def _quiet(workbook: dict[str, Any]) -> float | None:
     if found is None:
         return None
     if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= _LONGEST_QUIET:
-        raise BadConfig(f"{FILE}: workbook.quiet_seconds must be a number of seconds from 0 to {_LONGEST_QUIET}", location=FILE)
+        raise BadConfig(
+            f"{FILE}: workbook.quiet_seconds must be a number of seconds from 0 to {_LONGEST_QUIET}", location=FILE
+        )
     return float(found)
 
 
@@ -117,7 +125,9 @@ def _placed(value: Any) -> str | None:
 
 def render(*, system: str, risk: Risk, placed_on_market: str | None, policy: Mapping[str, Any]) -> str:
     """Return the text of a new registry.toml, every setting visible."""
-    placed = f"placed_on_market = {_text(placed_on_market)}" if placed_on_market else '# placed_on_market = "2026-01-31"'
+    placed = (
+        f"placed_on_market = {_text(placed_on_market)}" if placed_on_market else '# placed_on_market = "2026-01-31"'
+    )
     lines = [
         "# The settings of this registry. System, risk, placed_on_market and [policy] count as the ledger has put them in",
         "# force; after an edit a lead signs them with: mreg policy sign --as EMAIL",
@@ -139,7 +149,7 @@ def render(*, system: str, risk: Risk, placed_on_market: str | None, policy: Map
         "[policy.production]",
         f"gates = {_list(policy['production']['gates'])}",
         "",
-        "# metric = number, or metric = {threshold = 0.1, direction = \"lower\"}. A metric without one is held to the",
+        '# metric = number, or metric = {threshold = 0.1, direction = "lower"}. A metric without one is held to the',
         "# threshold of its own report.",
         "[policy.thresholds]",
         "",

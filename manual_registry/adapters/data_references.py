@@ -32,9 +32,7 @@ class ResolvedData:
     detail: Mapping[str, Json] = field(default_factory=dict)
 
 
-def resolve_reference(
-    text: str, repository: GitRepository | None, *, where: str = "training_data"
-) -> ResolvedData:
+def resolve_reference(text: str, repository: GitRepository | None, *, where: str = "training_data") -> ResolvedData:
     """Parse ``text`` and look it up.
 
     Raises ``BadReference`` (grammar), ``NotARepository`` (dvc: or git: without a repository),
@@ -56,9 +54,7 @@ def resolve_reference(
 
 def _by_itself(reference: DataReference, own: str) -> ResolvedData:
     algorithm = "sha256" if reference.kind is ReferenceKind.SHA256 else "sha256 of the reference"
-    return ResolvedData(
-        kind=reference.kind, reference=reference.text, hash=own, detail={"algorithm": algorithm}
-    )
+    return ResolvedData(kind=reference.kind, reference=reference.text, hash=own, detail={"algorithm": algorithm})
 
 
 def _dvc(reference: DataReference, repository: GitRepository) -> ResolvedData:

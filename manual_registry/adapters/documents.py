@@ -71,9 +71,7 @@ def parse_mapping(data: bytes, *, name: str) -> dict[str, Any]:
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise MetadataUnreadable(
-            f"{name}: keys with values are wanted, not {kind_of(document)}", location=name
-        )
+        raise MetadataUnreadable(f"{name}: keys with values are wanted, not {kind_of(document)}", location=name)
     return document
 
 

@@ -138,9 +138,7 @@ class GitRepository:
         try:
             return datetime.fromtimestamp(self._commit(commit).commit_time, UTC)
         except (ValueError, OverflowError, OSError):
-            raise CommitUnknown(
-                f"commit {commit} states a time that no calendar has", location="commit"
-            ) from None
+            raise CommitUnknown(f"commit {commit} states a time that no calendar has", location="commit") from None
 
     def _commit(self, text: str) -> pygit2.Commit:
         import pygit2
@@ -273,9 +271,7 @@ class GitRepository:
         if self.is_bare:
             return ()
         status = self._repository.status(untracked_files="no")
-        return tuple(
-            sorted(path for path, flags in status.items() if not self._is_lfs_copy(path, int(flags)))
-        )
+        return tuple(sorted(path for path, flags in status.items() if not self._is_lfs_copy(path, int(flags))))
 
     def is_dirty(self) -> bool:
         """Tell whether a tracked file differs from the commit checked out; untracked files do not count."""
@@ -291,9 +287,7 @@ class GitRepository:
         if self.is_bare:
             return ()
         status = self._repository.status(untracked_files="normal")
-        return tuple(
-            sorted(path for path, flags in status.items() if int(flags) & pygit2.enums.FileStatus.WT_NEW)
-        )
+        return tuple(sorted(path for path, flags in status.items() if int(flags) & pygit2.enums.FileStatus.WT_NEW))
 
     def _is_lfs_copy(self, path: str, flags: int) -> bool:
         """libgit2 runs no LFS filter and so takes a checked-out LFS file for a changed one.

@@ -97,7 +97,9 @@ class Index:
             (wanted,) = self._db.execute("select hash from event where seq = ?", (seq,)).fetchone()
             event = parse_event(self._ledger.raw(file_name(seq)), location=f"ledger/{file_name(seq)}")
             if event.hash != wanted:
-                raise EventUnreadable(f"ledger/{file_name(seq)} is not what the index was made from", location=f"ledger/{file_name(seq)}")
+                raise EventUnreadable(
+                    f"ledger/{file_name(seq)} is not what the index was made from", location=f"ledger/{file_name(seq)}"
+                )
             yield event
 
 
@@ -177,7 +179,9 @@ def _write(connection: sqlite3.Connection, events: Iterable[Event]) -> None:
             row = (event.subject["model"], event.data["alias"], event.subject["version"])
             connection.execute("insert or replace into alias values (?, ?, ?)", row)
         elif event.type == "alias.removed":
-            connection.execute("delete from alias where model = ? and name = ?", (event.subject["model"], event.data["alias"]))
+            connection.execute(
+                "delete from alias where model = ? and name = ?", (event.subject["model"], event.data["alias"])
+            )
 
 
 def _write_state(connection: sqlite3.Connection, state: State) -> None:
@@ -203,7 +207,9 @@ def build_index(ledger: LedgerFiles, root: Path, events: list[Event], state: Sta
             connection.executescript(_SCHEMA)
             _write(connection, events)
             _write_state(connection, state)
-            connection.execute("insert into meta values (?, ?, ?, ?)", (_LAYOUT, str(root), state.head_seq, state.head_hash))
+            connection.execute(
+                "insert into meta values (?, ?, ?, ?)", (_LAYOUT, str(root), state.head_seq, state.head_hash)
+            )
             connection.commit()
         fresh.replace(path)
         return Index(ledger, sqlite3.connect(path))

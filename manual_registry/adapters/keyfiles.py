@@ -75,9 +75,7 @@ class FileSigner:
     def _load(self) -> SSHPrivateKeyTypes:
         data = read_key_file(self._path)
         private = (
-            self._unlock(data)
-            if inspect_private(data, self._path).encrypted
-            else _load_private(data, None, self._path)
+            self._unlock(data) if inspect_private(data, self._path).encrypted else _load_private(data, None, self._path)
         )
         refuse_other(_public_of(private), self._public, self._path)
         return private
@@ -89,9 +87,7 @@ class FileSigner:
                 break
             with contextlib.suppress(SigningFailed):
                 return _load_private(data, word.encode(), self._path)
-        raise SigningFailed(
-            f"{self._path}: the private key stays locked without its passphrase", location="key"
-        )
+        raise SigningFailed(f"{self._path}: the private key stays locked without its passphrase", location="key")
 
 
 def generate_ed25519(path: Path, comment: str) -> PublicKey:
@@ -121,9 +117,7 @@ def verified(text: str, message: bytes, namespace: str, wanted: PublicKey) -> st
     try:
         signed_by = sshsig.verify(message, text, namespace=namespace)
     except SignatureFinding as error:
-        raise SigningFailed(
-            f"the key holder returned a signature that does not hold: {error.message}"
-        ) from error
+        raise SigningFailed(f"the key holder returned a signature that does not hold: {error.message}") from error
     refuse_other(signed_by, wanted, None)
     return text
 

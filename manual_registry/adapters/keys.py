@@ -114,9 +114,7 @@ class SshKeygenSigner:
     def _run(self, key: Path, message: bytes, namespace: str) -> str:
         program = shutil.which("ssh-keygen")
         if program is None:
-            raise ToolMissing(
-                "ssh-keygen is not installed; this key cannot sign without it", hint="--key FILE"
-            )
+            raise ToolMissing("ssh-keygen is not installed; this key cannot sign without it", hint="--key FILE")
         try:
             done = subprocess.run(
                 [program, "-Y", "sign", "-n", namespace, "-f", str(key)],
@@ -128,9 +126,7 @@ class SshKeygenSigner:
                 timeout=None if self._terminal else _UNATTENDED_SECONDS,
             )
         except subprocess.TimeoutExpired:
-            raise SigningFailed(
-                f"ssh-keygen did not sign within {_UNATTENDED_SECONDS} s", location="key"
-            ) from None
+            raise SigningFailed(f"ssh-keygen did not sign within {_UNATTENDED_SECONDS} s", location="key") from None
         except OSError as error:
             raise SigningFailed(f"ssh-keygen cannot be run: {error.strerror}", location="key") from error
         if done.returncode != 0:
@@ -153,9 +149,7 @@ def agent_holds(public_key: PublicKey) -> bool:
     if program is None or shutil.which("ssh-keygen") is None or not os.environ.get("SSH_AUTH_SOCK"):
         return False
     try:
-        done = subprocess.run(
-            [program, "-L"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=10
-        )
+        done = subprocess.run([program, "-L"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return False
     wanted = public_key.line().encode("ascii").split()
@@ -165,9 +159,7 @@ def agent_holds(public_key: PublicKey) -> bool:
 # -- finding a key ----------------------------------------------------------------------------------------
 
 
-def _for_file(
-    path: Path, public_key: PublicKey, *, terminal: bool, passphrase: AskPassphrase | None
-) -> Signer:
+def _for_file(path: Path, public_key: PublicKey, *, terminal: bool, passphrase: AskPassphrase | None) -> Signer:
     data = read_key_file(path)
     if b"PRIVATE KEY" not in data and b"PuTTY" not in data:
         return _for_public_file(path, public_key, terminal=terminal, passphrase=passphrase)
@@ -189,9 +181,7 @@ def _for_file(
     )
 
 
-def _for_public_file(
-    path: Path, public_key: PublicKey, *, terminal: bool, passphrase: AskPassphrase | None
-) -> Signer:
+def _for_public_file(path: Path, public_key: PublicKey, *, terminal: bool, passphrase: AskPassphrase | None) -> Signer:
     """Understand ``--key id_ed25519.pub``: the private key lies beside it or in ssh-agent."""
     refuse_other(load_public(path), public_key, path)
     beside = path.with_suffix("")
@@ -208,9 +198,7 @@ def _for_public_file(
 
 def _in_home(public_key: PublicKey) -> Path | None:
     """Return the private key in ~/.ssh that lies beside a .pub file with ``public_key``."""
-    with contextlib.suppress(
-        OSError, RuntimeError
-    ):  # no home, or one that cannot be read: nothing found there
+    with contextlib.suppress(OSError, RuntimeError):  # no home, or one that cannot be read: nothing found there
         for pub in sorted((Path.home() / ".ssh").glob("*.pub")):
             private = pub.with_suffix("")
             with contextlib.suppress(RegistryError):

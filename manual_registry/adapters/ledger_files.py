@@ -76,7 +76,11 @@ class LedgerFiles:
         listing = self.listing()
         self.refuse_forks(listing)
         if not listing.events:
-            raise LedgerEmpty("the ledger is empty; this folder is not a registry any more", location="ledger/", hint="restore ledger/ from a backup")
+            raise LedgerEmpty(
+                "the ledger is empty; this folder is not a registry any more",
+                location="ledger/",
+                hint="restore ledger/ from a backup",
+            )
         return list(chain(self._files(listing.events)))
 
     def refuse_forks(self, listing: Listing) -> None:

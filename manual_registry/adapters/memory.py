@@ -180,9 +180,7 @@ def _place(root: Path | str) -> str:
 
 def _file(registry_id: str, root: Path | str) -> Path:
     # Hashed, since neither an id read from a damaged ledger nor a path is safe as a file name.
-    name = hashlib.sha256(f"{registry_id}\n{_place(root)}".encode("utf-8", "surrogateescape")).hexdigest()[
-        :32
-    ]
+    name = hashlib.sha256(f"{registry_id}\n{_place(root)}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return state_dir() / "heads" / f"{name}.json"
 
 

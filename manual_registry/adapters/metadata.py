@@ -116,9 +116,7 @@ def parse_gates(data: bytes, *, name: str) -> tuple[GateReport, ...]:
     wrapped = {"reports": [_without_nothing(report) for report in reports]}
     model = _validated(GatesModel, wrapped, name, hidden=2 if one else 1)
     found_reports = tuple(_report(item) for item in model.reports)
-    _refuse_claims(
-        {name if one else f"{name}: [{index}]": report for index, report in enumerate(found_reports)}
-    )
+    _refuse_claims({name if one else f"{name}: [{index}]": report for index, report in enumerate(found_reports)})
     return found_reports
 
 
@@ -232,9 +230,7 @@ def _error(item: ErrorDetails, model: type[BaseModel], name: str, hidden: int) -
     match item["type"]:
         case "extra_forbidden":
             key = str(item["loc"][-1])
-            return MetadataUnknownKey(
-                f"{where}: no such key{_meant(key, model, item['loc'])}", location=where
-            )
+            return MetadataUnknownKey(f"{where}: no such key{_meant(key, model, item['loc'])}", location=where)
         case "not_finite":
             return MetricNotFinite(f"{where}: {item['msg']}", location=where)
         case "time":

@@ -98,9 +98,7 @@ def _json(value: Any) -> Any:
 
 def _refuse_nan(value: Any, place: str) -> None:
     if isinstance(value, float) and math.isnan(value):
-        raise PydanticCustomError(
-            "kind", "NaN cannot be kept{place}", {"place": f" ({place})" if place else ""}
-        )
+        raise PydanticCustomError("kind", "NaN cannot be kept{place}", {"place": f" ({place})" if place else ""})
     if isinstance(value, str):
         _text(value)
     elif isinstance(value, dict):
@@ -201,12 +199,8 @@ class CodeModel(Strict):
     repository: Line = None
 
 
-GateItem = Annotated[
-    Annotated[Name, Tag(TAGS[0])] | Annotated[GateModel, Tag(TAGS[1])], Discriminator(_path_or_inline)
-]
-CardItem = Annotated[
-    Annotated[Name, Tag(TAGS[0])] | Annotated[CardModel, Tag(TAGS[1])], Discriminator(_path_or_inline)
-]
+GateItem = Annotated[Annotated[Name, Tag(TAGS[0])] | Annotated[GateModel, Tag(TAGS[1])], Discriminator(_path_or_inline)]
+CardItem = Annotated[Annotated[Name, Tag(TAGS[0])] | Annotated[CardModel, Tag(TAGS[1])], Discriminator(_path_or_inline)]
 
 
 class MetadataModel(Strict):

@@ -10,7 +10,7 @@ import click
 from manual_registry.cli.ask import progress
 from manual_registry.cli.destination import deliver
 from manual_registry.cli.options import command, is_stdout, output_option, ref_argument
-from manual_registry.cli.output import answer, clean, dumps, emit, head_line, located, out, style, warn
+from manual_registry.cli.output import answer, dumps, emit, head_line, out, warn
 from manual_registry.cli.session import Session, pass_session
 from manual_registry.cli.trace_text import trace_lines
 from manual_registry.core.errors import IntegrityError

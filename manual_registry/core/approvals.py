@@ -301,4 +301,8 @@ def owes_signature(state: State, request: Request) -> bool:
 def step_command(request: Request) -> str:
     """Return the command that takes the step once nothing but that is missing."""
     ref = f"{request.model}@{request.version}"
-    return f"mreg archive {ref} --reason TEXT" if request.to == Stage.ARCHIVED.value else f"mreg promote {ref} --to {request.to}"
+    return (
+        f"mreg archive {ref} --reason TEXT"
+        if request.to == Stage.ARCHIVED.value
+        else f"mreg promote {ref} --to {request.to}"
+    )

@@ -185,11 +185,7 @@ def _thresholds(found: Any, problems: list[str]) -> dict[str, Threshold]:
     for name, value in found.items():
         table = value if isinstance(value, Mapping) else {"threshold": value}
         number, direction = table.get("threshold"), table.get("direction", "higher")
-        if (
-            not _finite(number)
-            or direction not in ("higher", "lower")
-            or table.keys() - {"threshold", "direction"}
-        ):
+        if not _finite(number) or direction not in ("higher", "lower") or table.keys() - {"threshold", "direction"}:
             problems.append(f'policy.thresholds.{name}: write 0.8, or {{threshold = 0.1, direction = "lower"}}')
             continue
         result[name] = Threshold(value=float(number), direction=Direction(direction))

@@ -12,7 +12,17 @@ from enum import StrEnum
 from manual_registry.core.errors import Json
 from manual_registry.core.links import LINK_KINDS, LinkStatus, Trace, TraceLink
 
-__all__ = ["LINK_KINDS", "NOT_RECORDED", "Finding", "LinkStatus", "Result", "Severity", "Trace", "TraceLink", "Verification"]
+__all__ = [
+    "LINK_KINDS",
+    "NOT_RECORDED",
+    "Finding",
+    "LinkStatus",
+    "Result",
+    "Severity",
+    "Trace",
+    "TraceLink",
+    "Verification",
+]
 
 
 class Severity(StrEnum):

@@ -26,9 +26,7 @@ STEPS: dict[str, frozenset[tuple[Stage, Stage]]] = {
 }
 
 
-def check(
-    command: str, before: Stage, after: Stage, *, ref: str, was_production: bool = True
-) -> list[RegistryError]:
+def check(command: str, before: Stage, after: Stage, *, ref: str, was_production: bool = True) -> list[RegistryError]:
     """Return nothing when ``command`` may take the step, else the one refusal with the command that would help.
 
     ``was_production`` False: a rollback to this version would be refused as well, so it is not what helps.

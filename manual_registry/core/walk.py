@@ -243,7 +243,9 @@ def _gates(state: State, record: VersionState, seen: Seen) -> TraceLink:
     broken = [look.message for look in looks if look.status is BAD]
     # A gate that the policy does not ask for may have failed: that is told, and breaks nothing.
     status = BAD if broken or any(failed[name] for name in needed) else worst(looks)
-    told = "; ".join(broken + told_failed) or ", ".join(f"{name} passed{_interval(gate)}" for name, gate in latest.items())
+    told = "; ".join(broken + told_failed) or ", ".join(
+        f"{name} passed{_interval(gate)}" for name, gate in latest.items()
+    )
     return TraceLink(
         kind="gates", status=status, summary=told, detail={"gates": [decode(gate) for gate in record.gates]}
     )

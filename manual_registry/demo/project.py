@@ -97,9 +97,7 @@ def dvc_file(data: bytes) -> bytes:
     return f"outs:\n- md5: {_md5(data)}\n  size: {len(data)}\n  hash: md5\n  path: {name}\n".encode()
 
 
-def commit_params(
-    project: Project, params: Mapping[str, Any], *, message: str, author: Person, at: datetime
-) -> str:
+def commit_params(project: Project, params: Mapping[str, Any], *, message: str, author: Person, at: datetime) -> str:
     """Write ``params.yaml``, commit every tracked file and return the full commit id."""
     import pygit2
     import yaml
@@ -115,9 +113,7 @@ def commit_params(
     return _commit(repository, signature, message, parents)
 
 
-def _commit(
-    repository: pygit2.Repository, signature: pygit2.Signature, message: str, parents: list[Any]
-) -> str:
+def _commit(repository: pygit2.Repository, signature: pygit2.Signature, message: str, parents: list[Any]) -> str:
     tree = repository.index.write_tree()
     return str(repository.create_commit("HEAD", signature, signature, message + "\n", tree, parents))
 

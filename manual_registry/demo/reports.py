@@ -63,9 +63,7 @@ def write_documents(run: Run, folder: Path) -> Documents:
     model = folder / "model.npz"
     reports = (performance_report(run), fairness_report(run), security_report(run, model))
     digest = "sha256:" + hashlib.sha256(model.read_bytes()).hexdigest()
-    gates = tuple(
-        _json(folder / f"gate-{report['gate']}.json", {**report, "model": digest}) for report in reports
-    )
+    gates = tuple(_json(folder / f"gate-{report['gate']}.json", {**report, "model": digest}) for report in reports)
     environment = folder / "environment.txt"
     environment.write_text(environment_text(), encoding="utf-8")
     files = Documents(
@@ -105,9 +103,7 @@ def security_report(run: Run, model: Path) -> Document:
     """Return the security gate: the findings of a check of the model file, made now."""
     counts = check_model_file(model).counts()
     metrics = [{"name": name, "value": n, "threshold": 0, "direction": "lower"} for name, n in counts.items()]
-    return _report(
-        run, "security", metrics, dataset="none: the model file itself was opened, with pickles refused"
-    )
+    return _report(run, "security", metrics, dataset="none: the model file itself was opened, with pickles refused")
 
 
 def _report(run: Run, gate: str, metrics: list[Document], *, dataset: str | None = None) -> Document:
@@ -140,9 +136,7 @@ def metadata_document(run: Run) -> Document:
         "pipeline_run": run.pipeline_run,
         "hyperparameters": run.trained.params.document(),
         "metrics": run.trained.evaluation.metrics(),
-        "subgroup_metrics": {
-            "age_group": {name: dict(row) for name, row in run.trained.evaluation.groups.items()}
-        },
+        "subgroup_metrics": {"age_group": {name: dict(row) for name, row in run.trained.evaluation.groups.items()}},
         "owner": run.owner,
         "origin": "trained in-house",
         "description": run.description,

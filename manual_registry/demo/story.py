@@ -113,9 +113,7 @@ def _prepare(place: Path, report: Report) -> _Scene:
     scene = _Scene(directory=place, project=create_project(place / "project"), report=report)
     generate_ed25519(scene.key("jonas"), LEAD.email)
     generate_ed25519(scene.key("ci"), CI.email)
-    scene.tell(
-        None, f"In {place}: project/ is a git repository with DVC metadata, keys/ holds two Ed25519 keys."
-    )
+    scene.tell(None, f"In {place}: project/ is a git repository with DVC metadata, keys/ holds two Ed25519 keys.")
     scene.tell(
         None,
         "The data are real (1,000 loans, Statlog German Credit, CC BY 4.0), and so is every number below.",
@@ -144,9 +142,7 @@ def _found(scene: _Scene) -> None:
         " --lead-key ../keys/jonas.pub",
     )
     lead = scene.registry(LEAD)
-    scene.heed(
-        lead.pipeline_add(PIPELINE, public_key=scene.key("ci.pub"), as_=LEAD.email, key=scene.key("jonas"))
-    )
+    scene.heed(lead.pipeline_add(PIPELINE, public_key=scene.key("ci.pub"), as_=LEAD.email, key=scene.key("jonas")))
     scene.tell(
         LEAD,
         f"admits the pipeline {PIPELINE} and signs that. From now on only it can promote to production.",
@@ -184,8 +180,7 @@ def _register(scene: _Scene, built: Built) -> None:
         SME,
         f"registers {ref} with model card, environment file and three gate reports; the file is copied,"
         " hashed twice and made read-only.",
-        f"mreg register {MODEL} {built.version} {folder}/model.npz --metadata {folder}/metadata.yaml"
-        " --repo ../project",
+        f"mreg register {MODEL} {built.version} {folder}/model.npz --metadata {folder}/metadata.yaml --repo ../project",
     )
     scene.report(f"    inference logs carry {result.composite_id}")
 
@@ -209,9 +204,7 @@ def _approve(scene: _Scene, built: Built, to: str, remark: str) -> None:
 
 def _promote(scene: _Scene, built: Built, to: str, remark: str) -> None:
     ref, reason = _ref(built), f"approved for {to}"
-    scene.heed(
-        scene.registry(CI).promote(ref, to=to, reason=reason, pipeline=PIPELINE, pipeline_key=scene.key("ci"))
-    )
+    scene.heed(scene.registry(CI).promote(ref, to=to, reason=reason, pipeline=PIPELINE, pipeline_key=scene.key("ci")))
     scene.tell(
         CI,
         f"promotes {ref} to {to} and {remark}.",
@@ -254,8 +247,7 @@ def _archive(scene: _Scene, first: Built, second: Built) -> None:
     scene.heed(scene.registry(ENGINEER).archive(ref, reason=reason))
     scene.tell(
         ENGINEER,
-        f"moves {ref}, replaced and no longer deployed, into a BagIt bag in archive/. Nothing is ever"
-        " deleted.",
+        f"moves {ref}, replaced and no longer deployed, into a BagIt bag in archive/. Nothing is ever deleted.",
         f'mreg archive {ref} --reason "{reason}"',
     )
 

@@ -50,9 +50,7 @@ class Params:
 
     def document(self) -> dict[str, Any]:
         """Return the mapping of ``params.yaml``; ``from_mapping(p.document()) == p``."""
-        return {
-            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
-        }
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,9 +177,7 @@ def evaluate(scores: Floats, target: Floats, young: Mask, params: Params) -> Eva
         demographic_parity_ratio=_estimate(
             parity_ratio(favourable, young, once), parity_ratio(favourable, young, counts)
         ),
-        groups={
-            name: _group(scores, target, favourable, who) for name, who in ((YOUNG, young), (OLDER, ~young))
-        },
+        groups={name: _group(scores, target, favourable, who) for name, who in ((YOUNG, young), (OLDER, ~young))},
     )
 
 
@@ -204,9 +200,7 @@ def auc_roc(scores: Floats, target: Floats, counts: Floats) -> Floats:
 def parity_ratio(favourable: Mask, young: Mask, counts: Floats) -> Floats:
     """Return per resample the lower rate of favourable outcomes of the two age groups over the higher."""
     good = favourable.astype(np.float64)
-    rates = [
-        (counts @ (good * who)) / (counts @ who) for who in (young.astype(float), (~young).astype(float))
-    ]
+    rates = [(counts @ (good * who)) / (counts @ who) for who in (young.astype(float), (~young).astype(float))]
     return np.asarray(np.minimum(*rates) / np.maximum(*rates), dtype=np.float64)
 
 

@@ -84,6 +84,4 @@ def build(project: Project, release: Release, *, author: Person, at: datetime) -
         description=release.description,
         trained=trained,
     )
-    return Built(
-        version=release.version, commit=commit, documents=write_documents(run, folder), trained=trained
-    )
+    return Built(version=release.version, commit=commit, documents=write_documents(run, folder), trained=trained)

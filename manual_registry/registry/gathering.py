@@ -163,7 +163,11 @@ def _tables(found: Gathered, given: Given, told: Metadata) -> None:
     if given.metrics_text:
         metrics = _with_typed(found, given.metrics_text, metrics)
     trained = given.trained or told.training_date
-    options = {"metrics": given.metrics or given.metrics_text, "hyperparameters": given.params, "training_date": trained}
+    options = {
+        "metrics": given.metrics or given.metrics_text,
+        "hyperparameters": given.params,
+        "training_date": trained,
+    }
     found.named |= {name for name, value in options.items() if value}
     found.fields |= {
         "metrics": _encoded(found, metrics, "metrics"),

@@ -308,7 +308,9 @@ def _workbook(work: Workspace, loaded: Loaded, _found: Audit) -> list[Finding]:
 
 def _copies(work: Workspace, loaded: Loaded, _found: Audit) -> list[Finding]:
     return [
-        _info("MR-V007", Path(os.path.relpath(copy, work.root)).as_posix(), views.copy_told(work, copy), Severity.WARNING)
+        _info(
+            "MR-V007", Path(os.path.relpath(copy, work.root)).as_posix(), views.copy_told(work, copy), Severity.WARNING
+        )
         for copy in views.unmerged(work, loaded.state.registry_id)
     ]
 

@@ -88,9 +88,7 @@ def test_a_file_that_the_cached_listing_lacks(added: Path, tmp_path: Path) -> No
         resolve(GitRepository.open(added), head, "data/raw/nope.csv")
     git(tmp_path, "clone", "-q", str(added), "clone")
     elsewhere = GitRepository.open(tmp_path / "clone")
-    assert resolve(elsewhere, head, "data/raw/b.csv") == resolve(
-        GitRepository.open(added), head, "data/raw/b.csv"
-    )
+    assert resolve(elsewhere, head, "data/raw/b.csv") == resolve(GitRepository.open(added), head, "data/raw/b.csv")
 
 
 def test_a_stages_outputs_and_dependencies(reproduced: Path) -> None:
@@ -214,9 +212,7 @@ def test_a_cloud_versioned_directory_lists_its_files(tmp_path: Path) -> None:
 
 def test_lock_files_that_disagree(tmp_path: Path) -> None:
     lock = "schema: '2.0'\nstages:\n  a:\n    deps:\n    - {path: ../x.csv, md5: %s, hash: md5}\n"
-    repository, head = _one(
-        tmp_path, {"p/dvc.lock": lock % "aa", "q/dvc.lock": lock % "bb", "r/dvc.lock": "bad: ["}
-    )
+    repository, head = _one(tmp_path, {"p/dvc.lock": lock % "aa", "q/dvc.lock": lock % "bb", "r/dvc.lock": "bad: ["})
     with pytest.raises(ReferenceUnresolved, match="several hashes"):
         resolve(repository, head, "x.csv")
 

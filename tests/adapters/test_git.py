@@ -59,9 +59,7 @@ def test_commits_resolve_from_full_and_short_ids_in_any_case(made: Path) -> None
     assert repository.resolve(git(made, "rev-parse", "v1")) == head
 
 
-@pytest.mark.parametrize(
-    "text", ["", "abc", "HEAD", "main", "deadbeef", "f" * 40, "0" * 41, "v1", "HEAD~1", "../x"]
-)
+@pytest.mark.parametrize("text", ["", "abc", "HEAD", "main", "deadbeef", "f" * 40, "0" * 41, "v1", "HEAD~1", "../x"])
 def test_everything_else_is_unknown(made: Path, text: str) -> None:
     repository = GitRepository.open(made)
     assert not repository.has(text)
@@ -138,9 +136,7 @@ def test_a_checked_out_lfs_file_is_not_taken_for_a_changed_one(tmp_path: Path) -
     digest = hashlib.sha256(content).hexdigest()
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 11\n"
     directory = tmp_path / "lfs"
-    new_repository(
-        directory, {".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "m.bin": pointer}
-    )
+    new_repository(directory, {".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "m.bin": pointer})
     repository = GitRepository.open(directory)
     write(directory, {"m.bin": content})
     assert not repository.is_dirty()

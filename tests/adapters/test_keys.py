@@ -114,9 +114,7 @@ def keygen_verifies(folder: Path, key: PublicKey, text: str) -> bool:
         "-n",
         NS,
     ]
-    done = subprocess.run(
-        [*command, "-s", folder / "message.sig"], input=MESSAGE, check=False, capture_output=True
-    )
+    done = subprocess.run([*command, "-s", folder / "message.sig"], input=MESSAGE, check=False, capture_output=True)
     return done.returncode == 0
 
 
@@ -169,9 +167,7 @@ def test_generate(tmp_path: Path) -> None:
 @needs_keygen
 def test_generated_key_is_one_for_ssh_keygen(tmp_path: Path) -> None:
     key = generate_ed25519(tmp_path / "key", "ada")
-    told = subprocess.run(
-        [KEYGEN, "-y", "-f", tmp_path / "key"], check=True, capture_output=True, text=True
-    ).stdout
+    told = subprocess.run([KEYGEN, "-y", "-f", tmp_path / "key"], check=True, capture_output=True, text=True).stdout
     assert parse_public_key(told) == key
     text = SshKeygenSigner(key, tmp_path / "key", terminal=False).sign(MESSAGE, namespace=NS)
     assert keygen_verifies(tmp_path, key, text)
@@ -231,9 +227,7 @@ def test_pkcs8_and_public_file_and_process_substitution(tmp_path: Path) -> None:
     pkcs8 = private.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
     (tmp_path / "pkcs8").write_bytes(pkcs8)
     for path in (tmp_path / "pkcs8", tmp_path / "key.pub"):
-        assert sshsig.verify(
-            MESSAGE, signer_for(path, key, terminal=False).sign(MESSAGE, namespace=NS), namespace=NS
-        )
+        assert sshsig.verify(MESSAGE, signer_for(path, key, terminal=False).sign(MESSAGE, namespace=NS), namespace=NS)
 
 
 def test_another_key_is_told_with_both_fingerprints(tmp_path: Path) -> None:
@@ -276,9 +270,7 @@ def test_a_file_that_others_can_read_is_told(tmp_path: Path) -> None:
     ],
     ids=["openssh-short", "openssh-base64", "pem", "putty", "text", "empty"],
 )
-def test_damaged_files(
-    content: bytes, error: type[BadKey | SigningFailed], says: str, tmp_path: Path
-) -> None:
+def test_damaged_files(content: bytes, error: type[BadKey | SigningFailed], says: str, tmp_path: Path) -> None:
     key = generate_ed25519(tmp_path / "key", "")
     (tmp_path / "bad").write_bytes(content)
     with pytest.raises(error, match=says) as caught:
@@ -385,9 +377,7 @@ def test_passphrase_on_a_real_terminal(terminal: bool, tmp_path: Path) -> None:
     arguments = ["script.py", "key", "terminal" if terminal else "no", "message.out", "message"]
     root = str(Path(manual_registry.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": root, "LC_ALL": "C"}
-    child = pexpect.spawn(
-        sys.executable, arguments, cwd=str(tmp_path), env=environment, encoding="utf-8", timeout=20
-    )
+    child = pexpect.spawn(sys.executable, arguments, cwd=str(tmp_path), env=environment, encoding="utf-8", timeout=20)
     if terminal:
         child.expect("passphrase")
         child.sendline("word")
@@ -479,9 +469,7 @@ def test_public_file_without_its_private_key(tmp_path: Path) -> None:
 
 def test_ssh_keygen_missing(tmp_path: Path, no_tools: None) -> None:
     with pytest.raises(ToolMissing):
-        SshKeygenSigner(generate_ed25519(tmp_path / "key", ""), None, terminal=False).sign(
-            MESSAGE, namespace=NS
-        )
+        SshKeygenSigner(generate_ed25519(tmp_path / "key", ""), None, terminal=False).sign(MESSAGE, namespace=NS)
 
 
 @pytest.mark.parametrize(
@@ -493,9 +481,7 @@ def test_ssh_keygen_missing(tmp_path: Path, no_tools: None) -> None:
         ("sleep 5", "within 0.3 s"),
     ],
 )
-def test_ssh_keygen_misbehaves(
-    script: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ssh_keygen_misbehaves(script: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "ssh-keygen").write_text(f"#!/bin/sh\ncat >/dev/null\n{script}\n")
     (tmp_path / "bin" / "ssh-keygen").chmod(0o700)

@@ -127,14 +127,9 @@ def test_an_empty_file_says_nothing(name: str) -> None:
 
 
 def test_keys_without_a_value_count_as_absent() -> None:
-    text = "\n".join(
-        f"{key}:" for key in ("training_data", "code", "metrics", "gates", "card", "tags", "owner")
-    )
+    text = "\n".join(f"{key}:" for key in ("training_data", "code", "metrics", "gates", "card", "tags", "owner"))
     assert parse_metadata(text.encode(), name="m.yaml") == Metadata()
-    assert (
-        parse_metadata(b"code: {commit: , repository: }\ncard: {limitations: }\n", name="m.yaml")
-        == Metadata()
-    )
+    assert parse_metadata(b"code: {commit: , repository: }\ncard: {limitations: }\n", name="m.yaml") == Metadata()
     assert parse_metadata(b"owner: '  '", name="m.yaml").owner is None
     assert parse_metadata(b"hyperparameters: {}\nmetrics: {}", name="m.yaml") == Metadata(
         hyperparameters={}, metrics={}
@@ -160,9 +155,7 @@ card: {limitation: x, intended_use: {a: 1}}
 
 
 def test_everything_wrong_is_told_at_once_with_its_place() -> None:
-    found = {
-        place.removeprefix("metadata.yaml: "): kind for place, kind in causes(parse_metadata, BAD).items()
-    }
+    found = {place.removeprefix("metadata.yaml: "): kind for place, kind in causes(parse_metadata, BAD).items()}
     assert found == {
         "traning_data": MetadataUnknownKey,
         "training_data[1]": MetadataType,
@@ -263,14 +256,9 @@ def test_scalars_are_those_of_yaml_1_2() -> None:
 
 
 _json = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False)
-    | st.text(st.characters(codec="utf-8")),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8")),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3)
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3)
     ),
     max_leaves=10,
 )
@@ -299,9 +287,7 @@ GATE = {
     "evaluation_dataset": "holdout",
     "evaluated_at": "2026-11-21",
     "model": "sha256:" + "AB" * 32,
-    "metrics": [
-        {"name": "dpr", "value": 0.9, "lower": 0.85, "upper": 0.97, "threshold": 0.8, "direction": "higher"}
-    ],
+    "metrics": [{"name": "dpr", "value": 0.9, "lower": 0.85, "upper": 0.97, "threshold": 0.8, "direction": "higher"}],
 }
 
 
@@ -324,9 +310,7 @@ def test_a_claim_that_the_numbers_do_not_bear_out() -> None:
     false = {**GATE, "metrics": [metric]}
     assert causes(parse_gates, json.dumps(false), "g.json") == {"g.json": GateClaim}
     assert causes(parse_gates, json.dumps([GATE, false]), "g.json") == {"g.json: [1]": GateClaim}
-    assert causes(parse_metadata, json.dumps({"gates": [GATE, false]}), "m.json") == {
-        "m.json: gates[1]": GateClaim
-    }
+    assert causes(parse_metadata, json.dumps({"gates": [GATE, false]}), "m.json") == {"m.json: gates[1]": GateClaim}
     assert parse_gates(json.dumps({**false, "passed": False}).encode(), name="g.json")[0].passed is False
 
 
@@ -409,9 +393,7 @@ def test_a_card_in_markdown() -> None:
     assert parse_card(MARKDOWN.replace("\n", "\r\n").encode(), name="card.md") == card
 
 
-@given(
-    st.dictionaries(st.sampled_from(CARD_FIELDS), st.from_regex(r"[a-z]{1,20}( [a-z]{1,9})?", fullmatch=True))
-)
+@given(st.dictionaries(st.sampled_from(CARD_FIELDS), st.from_regex(r"[a-z]{1,20}( [a-z]{1,9})?", fullmatch=True)))
 def test_a_card_reads_alike_in_every_format(card: dict[str, str]) -> None:
     markdown = "\n".join(f"## {name.replace('_', ' ').title()}\n\n{text}\n" for name, text in card.items())
     assert parse_card(markdown.encode(), name="c.md") == card

@@ -85,9 +85,7 @@ def test_files_of_dvc_that_do_not_parse_leave_their_fields_blank(tmp_path: Path)
     found = read(metadata_template(directory / "m", GitRepository.open(directory), None, "high"))
     assert (found.metrics, found.hyperparameters, found.training_data) == (None, None, ())
     commit(directory, {"dvc.yaml": "["})
-    assert (
-        read(metadata_template(directory / "m", GitRepository.open(directory), None, "high")).metrics is None
-    )
+    assert read(metadata_template(directory / "m", GitRepository.open(directory), None, "high")).metrics is None
 
 
 def test_ci_fills_the_run_and_stands_in_for_git() -> None:
@@ -105,9 +103,7 @@ def test_ci_fills_the_run_and_stands_in_for_git() -> None:
 
 def test_an_unborn_repository_leaves_it_blank(tmp_path: Path) -> None:
     new_repository(tmp_path / "new")
-    assert (
-        read(metadata_template(Path("m"), GitRepository.open(tmp_path / "new"), None, "high")) == Metadata()
-    )
+    assert read(metadata_template(Path("m"), GitRepository.open(tmp_path / "new"), None, "high")) == Metadata()
 
 
 @given(st.text(st.characters(codec="utf-8")))

@@ -76,8 +76,7 @@ def differences(path: Path, base: View = BASE) -> list[tuple[str, str | None, Ce
 
 
 @given(
-    st.text(st.characters(codec=None))
-    | st.from_regex(r"(_?x[0-9A-F]{0,4}_|[\x00-\x1f]|_x005F_){1,6}", fullmatch=True)
+    st.text(st.characters(codec=None)) | st.from_regex(r"(_?x[0-9A-F]{0,4}_|[\x00-\x1f]|_x005F_){1,6}", fullmatch=True)
 )
 def test_text_comes_back_as_shown(text: str) -> None:
     assert from_file(to_file(text)) == shown(text)
@@ -119,9 +118,7 @@ def test_text_stays_text(tmp_path: Path, value: str) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    st.lists(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), min_size=20, max_size=20)
-)
+@given(st.lists(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), min_size=20, max_size=20))
 def test_what_is_rendered_has_no_differences(values: list[Cell]) -> None:
     cells = {column.header: value for column, value in zip(MODEL_COLUMNS, values, strict=False)}
     base = replace(BASE, sheets=(replace(BASE.sheets[0], rows=(Row(row_id="a@1", cells=cells),)),))
@@ -156,9 +153,7 @@ def test_sheets_and_looks(path: Path) -> None:
     assert models["C5"].hyperlink.target == "models/churn/1.0.0/"
     lists = {str(one.sqref).split(":")[0]: one.formula1 for one in models.data_validations.dataValidation}
     assert lists["I5"] == '"experimental,staging,production,archived"'
-    assert {one.name: one.value for one in workbook.custom_doc_props.props}[
-        "manual-registry.head-seq"
-    ] == "12"
+    assert {one.name: one.value for one in workbook.custom_doc_props.props}["manual-registry.head-seq"] == "12"
 
 
 def test_an_empty_register_renders_and_grows(tmp_path: Path) -> None:
@@ -241,8 +236,7 @@ def test_what_is_no_workbook_is_told(tmp_path: Path, case: str) -> None:
 def test_a_bad_sheet_is_told(tmp_path: Path, path: Path, part: bytes) -> None:
     with zipfile.ZipFile(path) as archive:
         members = [
-            (name, part if name == "xl/worksheets/sheet1.xml" else archive.read(name))
-            for name in archive.namelist()
+            (name, part if name == "xl/worksheets/sheet1.xml" else archive.read(name)) for name in archive.namelist()
         ]
     path.write_bytes(_zip(*members))
     with pytest.raises(WorkbookUnreadable, match="is damaged"):
@@ -356,18 +350,14 @@ def test_a_formula_in_place_of_a_value_is_told_and_booleans_are_not(path: Path) 
 
 
 def _one_cell(value: Cell) -> Sheet:
-    columns = tuple(
-        replace(one, header="On", text=False) if one.header == "Model" else one for one in MODEL_COLUMNS
-    )
+    columns = tuple(replace(one, header="On", text=False) if one.header == "Model" else one for one in MODEL_COLUMNS)
     return Sheet(name="Flags", title="Flags", columns=columns, rows=(Row(row_id="x", cells={"On": value}),))
 
 
 def test_a_date_typed_as_a_date_reads_as_iso_text(path: Path) -> None:
     edit(
         path,
-        lambda workbook: setattr(
-            at(workbook, "ap-0", "Approval date", "Approvals"), "value", datetime(2026, 11, 24)
-        ),
+        lambda workbook: setattr(at(workbook, "ap-0", "Approval date", "Approvals"), "value", datetime(2026, 11, 24)),
     )
     assert [found for _, _, found, _ in differences(path)] == ["2026-11-24"]
 
@@ -471,9 +461,7 @@ def _add_part(path: Path, name: str, data: bytes) -> None:
 def _replace(path: Path, part: str, old: bytes, new: bytes) -> None:
     with zipfile.ZipFile(path) as archive:
         members = [(name, archive.read(name)) for name in archive.namelist()]
-    path.write_bytes(
-        _zip(*[(name, data.replace(old, new) if name == part else data) for name, data in members])
-    )
+    path.write_bytes(_zip(*[(name, data.replace(old, new) if name == part else data) for name, data in members]))
 
 
 LOSSES = {
@@ -657,8 +645,7 @@ def test_nothing_to_do_writes_nothing(path: Path) -> None:
 def test_new_choices_reach_the_dropdown(path: Path) -> None:
     edit(path, lambda workbook: workbook["Models"].__setitem__("W4", "Mine"))
     columns = tuple(
-        replace(one, choices=("staging", "archived")) if one.header == "Stage" else one
-        for one in MODEL_COLUMNS
+        replace(one, choices=("staging", "archived")) if one.header == "Stage" else one for one in MODEL_COLUMNS
     )
     new = with_row(
         replace(BASE, sheets=(replace(BASE.sheets[0], columns=columns), *BASE.sheets[1:])), "Models", CHANGED
@@ -678,16 +665,13 @@ def test_many_new_rows_take_colours_and_dropdowns_along(path: Path) -> None:
     BOOK.refresh(path, BASE, new)
     models: Any = openpyxl.load_workbook(path)["Models"]
     assert str(models.data_validations.dataValidation[0].sqref) == "I5:I2104"
-    assert all(
-        "2104" in str(one.sqref) or str(one.sqref).endswith("2") for one in models.conditional_formatting
-    )
+    assert all("2104" in str(one.sqref) or str(one.sqref).endswith("2") for one in models.conditional_formatting)
 
 
 def _history(view: View, numbers: range) -> View:
     """Return ``view`` with events newest first, the oldest dropped."""
     rows = tuple(
-        Row(row_id=str(number), cells={"No": number, "What": f"event {number}"})
-        for number in reversed(numbers)
+        Row(row_id=str(number), cells={"No": number, "What": f"event {number}"}) for number in reversed(numbers)
     )
     sheets = tuple(replace(one, rows=rows) if one.name == "History" else one for one in view.sheets)
     return replace(view, sheets=sheets, head_seq=numbers[-1])

@@ -76,9 +76,7 @@ def contents(draw: st.DrawFn) -> str:
 @st.composite
 def cells(draw: st.DrawFn, row: int) -> str:
     place = draw(
-        st.sampled_from(
-            [f"A{row}", f"B{row}", f"C{row}", f"AA{row}", f"D{row + 1}", "", f"a{row}", "A0", "XFE1", "B"]
-        )
+        st.sampled_from([f"A{row}", f"B{row}", f"C{row}", f"AA{row}", f"D{row + 1}", "", f"a{row}", "A0", "XFE1", "B"])
     )
     usual = draw(st.integers(0, 5)) > 0
     if usual:
@@ -94,9 +92,7 @@ def sheets(draw: st.DrawFn) -> bytes:
         inside = "".join(draw(st.lists(cells(row), max_size=4)))
         number = draw(st.sampled_from([f' r="{row}"'] * 8 + ["", f' r="{row + 1}"', ' r="1"', f" r='{row}'"]))
         more = draw(st.sampled_from(["", ' ht="12"', ' spans="1:3" x14ac:dyDescent="0.2"', ' note="&gt;"']))
-        rows.append(
-            f"<row{number}{more}>{inside}</row>" if inside or draw(st.booleans()) else f"<row{number}{more}/>"
-        )
+        rows.append(f"<row{number}{more}>{inside}</row>" if inside or draw(st.booleans()) else f"<row{number}{more}/>")
     between = draw(st.sampled_from([""] * 6 + ["\n", "<!-- </row> -->", "<?x?>", "text"]))
     tail = draw(
         st.sampled_from(
@@ -107,9 +103,7 @@ def sheets(draw: st.DrawFn) -> bytes:
             ]
         )
     )
-    head = draw(
-        st.sampled_from(["", '<?xml version="1.0" encoding="UTF-8"?>\r\n', "\ufeff", '<?xml version="1.0"?>'])
-    )
+    head = draw(st.sampled_from(["", '<?xml version="1.0" encoding="UTF-8"?>\r\n', "\ufeff", '<?xml version="1.0"?>']))
     spaces = f'xmlns="{MAIN}" xmlns:x14ac="u"'
     return f"{head}<worksheet {spaces}><sheetData>{between.join(rows)}</sheetData>{tail}</worksheet>".encode()
 

@@ -33,9 +33,7 @@ def test_a_file_saved_by_libreoffice(tmp_path: Path) -> None:
         "--convert-to",
         "xlsx",
     ]
-    subprocess.run(
-        [*command, "--outdir", str(path.parent), str(source)], check=True, capture_output=True, timeout=120
-    )
+    subprocess.run([*command, "--outdir", str(path.parent), str(source)], check=True, capture_output=True, timeout=120)
     assert book.inspect(path).head_hash == base.head_hash
     assert book.differences(path, base) == ()
     read = read_book(path.read_bytes(), path.name)

@@ -111,9 +111,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=40) | st.sampled_from(
         "ünï 😀",
     ]
 )
-cells: st.SearchStrategy[Cell] = (
-    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(-1e9, 1e9) | texts
-)
+cells: st.SearchStrategy[Cell] = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(-1e9, 1e9) | texts
 
 
 @st.composite
@@ -510,9 +508,7 @@ def test_a_list_that_becomes_too_long_for_a_cell(tmp_path: Path, program: str) -
     def people(number: int) -> View:
         names = tuple(f"person{one}@example.org" for one in range(number))
         columns = tuple(replace(one, choices=names) if one.header == "Stage" else one for one in MODEL_COLUMNS)
-        return replace(
-            BASE, head_seq=12 + number, sheets=(replace(BASE.sheets[0], columns=columns), *BASE.sheets[1:])
-        )
+        return replace(BASE, head_seq=12 + number, sheets=(replace(BASE.sheets[0], columns=columns), *BASE.sheets[1:]))
 
     base = BASE
     for number in (30, 40, 35):

@@ -125,9 +125,7 @@ def test_an_untouched_file_stays_untouched_and_in_the_views_order(tmp_path: Path
     assert book.untouched
     assert [book.grids["Models"].cells[at][21] for at in range(5, 18)] == [row.row_id for row in rows]
     models = opens(path.read_bytes())["Models"]
-    assert [models[f"C{at}"].hyperlink.target for at in range(5, 18)] == [
-        row.links["Storage location"] for row in rows
-    ]
+    assert [models[f"C{at}"].hyperlink.target for at in range(5, 18)] == [row.links["Storage location"] for row in rows]
     assert models.tables["Models"].ref == "A4:U17"
 
 
@@ -263,9 +261,7 @@ def test_sync_puts_back_accepts_keeps_adopts_and_says(tmp_path: Path) -> None:
 def test_a_second_sync_writes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "registry.xlsx"
     touched(path, _edited)
-    said = Instructions(
-        says={("Models", 18): "told", ("Models", 19): "told", ("Models", model_row(1).row_id): "! no"}
-    )
+    said = Instructions(says={("Models", 18): "told", ("Models", 19): "told", ("Models", model_row(1).row_id): "! no"})
     base, new = volatile(BASE), volatile(CHANGED)
     assert BOOK.refresh(path, base, new, sync=said).written
     before = path.read_bytes()
@@ -294,9 +290,7 @@ def test_overwritten_formulas_leave_the_calculation_chain(tmp_path: Path) -> Non
     start = b'<calcChain xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
     chain = start + b'<c r="D2" i="2"/><c r="B9" i="1"/><c r="D2"/><c r="D2" i="3"/></calcChain>'
     content = "application/vnd.openxmlformats-officedocument.spreadsheetml.calcChain+xml"
-    path.write_bytes(
-        with_parts(path.read_bytes(), Extra("xl/calcChain.xml", chain, content, "xl/workbook.xml", kind))
-    )
+    path.write_bytes(with_parts(path.read_bytes(), Extra("xl/calcChain.xml", chain, content, "xl/workbook.xml", kind)))
     assert BOOK.refresh(path, BASE, CHANGED, sync=Instructions()).written
     assert parts_of(path.read_bytes())["xl/calcChain.xml"].endswith(
         b'<c r="D2" i="2"/><c r="D2" i="1"/><c r="D2" i="3"/></calcChain>'

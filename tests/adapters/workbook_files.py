@@ -260,9 +260,7 @@ def with_parts(data: bytes, *extras: Extra) -> bytes:
         folder, _, file = one.owner.rpartition("/")
         rels = f"{folder}/_rels/{file}.rels".lstrip("/")
         relation = f'<Relationship Id="rId{number}" Type="{one.kind}" Target="/{one.name}"/></Relationships>'
-        empty = (
-            b'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"></Relationships>'
-        )
+        empty = b'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"></Relationships>'
         parts[rels] = parts.get(rels, empty).replace(b"</Relationships>", relation.encode())
     return zipped(parts)
 

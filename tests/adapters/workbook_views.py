@@ -43,9 +43,7 @@ APPROVAL_COLUMNS = (
     Column(header="Requested by", width=20, wrap=True),
     Column(header="Status", width=12),
     Column(header="Decision", kind=EDIT, width=10, choices=("approve", "reject")),
-    Column(
-        header="Approver", kind=EDIT, width=22, wrap=True, choices=("ada@example.org", "grace@example.org")
-    ),
+    Column(header="Approver", kind=EDIT, width=22, wrap=True, choices=("ada@example.org", "grace@example.org")),
     Column(header="Approval date", kind=EDIT, width=11),
     Column(header="Comment", kind=EDIT, width=30, wrap=True),
     Column(header="Check", width=24, wrap=True),

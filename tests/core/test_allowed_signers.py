@@ -103,9 +103,7 @@ def test_times_are_utc() -> None:
 @pytest.mark.parametrize("principal", ["*", "a*@b", "!a@b", "a,b@c", 'a"b', "# a", "a b", "", "a@b@c", "ä@b"])
 def test_a_pattern_is_no_principal(principal: str) -> None:
     with pytest.raises(BadName):
-        render(
-            [AllowedSigner(principal=principal, namespaces=(CI_PROMOTE,), valid_after=SINCE, key=public(1))]
-        )
+        render([AllowedSigner(principal=principal, namespaces=(CI_PROMOTE,), valid_after=SINCE, key=public(1))])
 
 
 @pytest.mark.parametrize("namespaces", [(), ("*",), ("a,b@c",), ('x@y"',), ("file",)])
@@ -164,9 +162,7 @@ def auditor(folder: Path, signer: AllowedSigner, number: int, namespace: str, at
         namespace,
     ]
     command += [f"-Overify-time={format_time(at)}", "-s", folder / "x.sig"]
-    done = subprocess.run(
-        command, input=b"statement\n", check=False, capture_output=True, env={"TZ": "Asia/Tokyo"}
-    )
+    done = subprocess.run(command, input=b"statement\n", check=False, capture_output=True, env={"TZ": "Asia/Tokyo"})
     return done.returncode == 0
 
 

@@ -32,9 +32,7 @@ def metric(
     upper: float | None = None,
     name: str = "auc",
 ) -> GateMetric:
-    return GateMetric(
-        name=name, value=value, threshold=threshold, direction=direction, lower=lower, upper=upper
-    )
+    return GateMetric(name=name, value=value, threshold=threshold, direction=direction, lower=lower, upper=upper)
 
 
 def report(*metrics: GateMetric, passed: bool = True, gate: str = "performance") -> GateReport:
@@ -103,12 +101,8 @@ def test_another_direction_than_the_policys_is_told() -> None:
 
 
 def test_sentences_name_gate_metric_numbers_and_whose_threshold() -> None:
-    (sentence,) = shortfalls(
-        report(metric(0.9, 0.8, lower=0.82)), {"auc": Threshold(value=0.85, direction=HIGHER)}
-    )
-    assert (
-        sentence == "performance.auc: lower bound 0.82 (value 0.9), at least 0.85 needed (policy's threshold)"
-    )
+    (sentence,) = shortfalls(report(metric(0.9, 0.8, lower=0.82)), {"auc": Threshold(value=0.85, direction=HIGHER)})
+    assert sentence == "performance.auc: lower bound 0.82 (value 0.9), at least 0.85 needed (policy's threshold)"
 
 
 def test_a_report_that_says_it_failed_does_not_pass() -> None:
@@ -137,8 +131,7 @@ def test_a_biased_bootstrap_interval_is_taken() -> None:
 
 def test_thresholds_that_nobody_measured_are_told() -> None:
     policy = {
-        name: Threshold(value=0.5, direction=HIGHER)
-        for name in ("auc", "performance.auc", "recall", "fairness.dpr")
+        name: Threshold(value=0.5, direction=HIGHER) for name in ("auc", "performance.auc", "recall", "fairness.dpr")
     }
     found = unmeasured([report(metric(0.9, 0.8))], policy)
     assert [sentence.split(":")[0] for sentence in found] == ["fairness.dpr", "recall"]
@@ -173,8 +166,7 @@ def test_reports_come_back_from_json(value: GateReport) -> None:
 @given(_reports)
 def test_at_most_one_claim_is_true(value: GateReport) -> None:
     said = {
-        passed: claim_problem(report_from({**report_document(value), "passed": passed}))
-        for passed in (True, False)
+        passed: claim_problem(report_from({**report_document(value), "passed": passed})) for passed in (True, False)
     }
     assert any(problem is not None for problem in said.values())
     if said[True] is None:
@@ -182,8 +174,6 @@ def test_at_most_one_claim_is_true(value: GateReport) -> None:
 
 
 @given(_reports, st.floats(0, 1), st.sampled_from(Direction))
-def test_a_policy_never_makes_a_failing_gate_pass(
-    value: GateReport, threshold: float, direction: Direction
-) -> None:
+def test_a_policy_never_makes_a_failing_gate_pass(value: GateReport, threshold: float, direction: Direction) -> None:
     asked = {name.name: Threshold(value=threshold, direction=direction) for name in value.metrics}
     assert not (shortfalls(value) and not shortfalls(value, asked))

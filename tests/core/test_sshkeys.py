@@ -51,15 +51,11 @@ def test_round_trip(text: str) -> None:
 
 
 @needs_keygen
-@pytest.mark.parametrize(
-    "kind", [["ed25519"], ["ecdsa", "-b", "256"], ["ecdsa", "-b", "521"], ["rsa", "-b", "3072"]]
-)
+@pytest.mark.parametrize("kind", [["ed25519"], ["ecdsa", "-b", "256"], ["ecdsa", "-b", "521"], ["rsa", "-b", "3072"]])
 def test_fingerprint_is_that_of_ssh_keygen(kind: list[str], tmp_path: Path) -> None:
     path = tmp_path / "key"
     subprocess.run([KEYGEN or "", "-q", "-t", *kind, "-N", "", "-C", "a b", "-f", path], check=True)
-    told = subprocess.run(
-        [KEYGEN or "", "-lf", f"{path}.pub"], check=True, capture_output=True, text=True
-    ).stdout
+    told = subprocess.run([KEYGEN or "", "-lf", f"{path}.pub"], check=True, capture_output=True, text=True).stdout
     key = parse_public_key((tmp_path / "key.pub").read_text())
     assert told.split()[1] == key.fingerprint
     assert key.comment == "a b"
@@ -158,9 +154,7 @@ def test_noncanonical_base64_is_refused() -> None:
     assert body.endswith("=")
     last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     other = (
-        body.rstrip("=")[:-1]
-        + last[last.index(body.rstrip("=")[-1]) ^ 1]
-        + "=" * (len(body) - len(body.rstrip("=")))
+        body.rstrip("=")[:-1] + last[last.index(body.rstrip("=")[-1]) ^ 1] + "=" * (len(body) - len(body.rstrip("=")))
     )
     assert base64.b64decode(other) == base64.b64decode(body)
     with pytest.raises(BadKey, match="canonical"):

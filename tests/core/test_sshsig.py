@@ -117,9 +117,7 @@ def test_we_sign_with_ecdsa_ssh_keygen_verifies(curve: ec.EllipticCurve, tmp_pat
     private = ec.generate_private_key(curve)
     key = public(private)
     for _ in range(5):  # r and s of every length
-        der = private.sign(
-            signed_blob(MESSAGE, namespace=STAGE_APPROVAL), ec.ECDSA(sshsig.hash_for(key.type))
-        )
+        der = private.sign(signed_blob(MESSAGE, namespace=STAGE_APPROVAL), ec.ECDSA(sshsig.hash_for(key.type)))
         raw = sshsig.ecdsa_signature(*decode_dss_signature(der))
         text = armour(key, namespace=STAGE_APPROVAL, algorithm=key.type, signature=raw)
         assert verify(MESSAGE, text, namespace=STAGE_APPROVAL) == key
@@ -405,7 +403,5 @@ def keygen_verifies(folder: Path, key: PublicKey, message: bytes, text: str) -> 
         "-n",
         STAGE_APPROVAL,
     ]
-    done = subprocess.run(
-        [*command, "-s", folder / "message.sig"], input=message, check=False, capture_output=True
-    )
+    done = subprocess.run([*command, "-s", folder / "message.sig"], input=message, check=False, capture_output=True)
     return done.returncode == 0

@@ -35,9 +35,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Built, Bui
 
 
 def _run(*command: str | Path, cwd: Path) -> str:
-    program = shutil.which(
-        str(command[0]), path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    )
+    program = shutil.which(str(command[0]), path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if program is None:
         pytest.skip(f"{command[0]} is not installed")
     done = subprocess.run([program, *command[1:]], cwd=cwd, capture_output=True, text=True, check=False)
@@ -88,9 +86,7 @@ def test_gate_reports_bear_out_their_claims(built: tuple[Project, Built, Built])
             assert report.passed
             assert claim_problem(report) is None
             assert shortfalls(report) == ()
-            assert (
-                report.model == f"sha256:{hashlib.sha256(version.documents.model.read_bytes()).hexdigest()}"
-            )
+            assert report.model == f"sha256:{hashlib.sha256(version.documents.model.read_bytes()).hexdigest()}"
 
 
 def test_security_report_lists_zero_findings(built: tuple[Project, Built, Built]) -> None:

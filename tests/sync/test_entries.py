@@ -159,7 +159,13 @@ def test_an_entry_that_is_not_complete_waits_and_says_what_is_missing(asked: Wor
 def test_people_write_names_and_dates_in_their_way(asked: World, typed: str, value: Any) -> None:
     fill(asked, **{typed.replace(" ", "_"): value})
     assert counts(asked.as_().sync()) == {"filled": 1}
-    assert last_event(asked)["data"] == {"id": "A4", "decision": "approved", "approver": LEAD, "date": TODAY, "comment": None}
+    assert last_event(asked)["data"] == {
+        "id": "A4",
+        "decision": "approved",
+        "approver": LEAD,
+        "date": TODAY,
+        "comment": None,
+    }
     row = table(book(asked), "Approvals")["A4"]
     assert (row["Decision"], row["Approver"], row["Approval date"]) == ("approved", LEAD, TODAY)
     assert nothing(asked.as_())
@@ -210,7 +216,9 @@ def test_everything_else_of_an_approval_is_the_tools(asked: World) -> None:
 
 
 def test_a_row_typed_into_approvals_is_told(asked: World) -> None:
-    at = type_row(book(asked), {"Model": "churn", "Version": "1", "To": "production", "Decision": "approved"}, sheet="Approvals")
+    at = type_row(
+        book(asked), {"Model": "churn", "Version": "1", "To": "production", "Decision": "approved"}, sheet="Approvals"
+    )
     done = asked.as_().sync()
     assert counts(done) == {"problems": 1}
     assert "typed on Models" in messages(done, "problems")
@@ -243,7 +251,11 @@ def test_approver_and_date_on_models_are_the_open_requests_entry(asked: World) -
 
 @pytest.mark.parametrize(
     ("approver", "day", "says"),
-    [("nobody@example.org", TODAY, "roster"), (LEAD, "2026-11-20", "before the request"), (LEAD, "2031-01-01", "not come")],
+    [
+        ("nobody@example.org", TODAY, "roster"),
+        (LEAD, "2026-11-20", "before the request"),
+        (LEAD, "2031-01-01", "not come"),
+    ],
 )
 def test_what_is_wrong_on_models_is_read_there(asked: World, approver: str, day: str, says: str) -> None:
     on_models(asked, approver, day)

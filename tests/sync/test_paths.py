@@ -75,7 +75,16 @@ def test_links_are_not_followed_wherever_they_stand(place: Path) -> None:
     (root / "inner").symlink_to(root / "incoming")
     (root / "loop").symlink_to("loop")
     (root / "dangling").symlink_to(place / "nowhere")
-    for typed in ("link.bin", "dir/plain.bin", "dir/.ssh/id_ed25519", "inner/m.bin", "loop", "loop/x", "dangling", "dir"):
+    for typed in (
+        "link.bin",
+        "dir/plain.bin",
+        "dir/.ssh/id_ed25519",
+        "inner/m.bin",
+        "loop",
+        "loop/x",
+        "dangling",
+        "dir",
+    ):
         with pytest.raises(PathEscapes):
             allowed(place, typed)
 
@@ -123,7 +132,24 @@ def test_a_private_key_is_refused_wherever_it_lies(place: Path, content: bytes) 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
-        st.sampled_from(["..", ".", "home", "incoming", "m.bin", ".ssh", "id_ed25519", "dir", "plain.bin", "/", "\\", "//", "~", "root"]),
+        st.sampled_from(
+            [
+                "..",
+                ".",
+                "home",
+                "incoming",
+                "m.bin",
+                ".ssh",
+                "id_ed25519",
+                "dir",
+                "plain.bin",
+                "/",
+                "\\",
+                "//",
+                "~",
+                "root",
+            ]
+        ),
         max_size=8,
     ).map("/".join)
 )
@@ -138,7 +164,7 @@ def test_no_name_leads_out(place: Path, typed: str) -> None:
         return
     assert found == found.resolve()
     assert found.is_relative_to(place / "root") or found.is_relative_to(place / "from")
-    assert b"outside" != (found.read_bytes() if found.is_file() else b"")
+    assert (found.read_bytes() if found.is_file() else b"") != b"outside"
 
 
 # -- by sync ------------------------------------------------------------------------------------------------
@@ -178,7 +204,9 @@ def test_nor_does_one_that_the_metadata_file_names(small: World, member: str, ho
     (folder / "m.bin").write_bytes(b"x")
     (folder / "link").symlink_to(home)
     name = {"absolute": str(home / "secret.txt"), "up": "../../home/secret.txt", "link": "link/secret.txt"}[how]
-    (folder / "m.bin.metadata.yaml").write_text(json.dumps({member: [name] if member == "gates" else name}), encoding="utf-8")
+    (folder / "m.bin.metadata.yaml").write_text(
+        json.dumps({member: [name] if member == "gates" else name}), encoding="utf-8"
+    )
     typed(small, "incoming/m.bin")
     done = small.as_().sync()
     assert counts(done) == {"problems": 1}

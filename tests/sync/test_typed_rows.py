@@ -129,7 +129,14 @@ def test_what_the_risk_class_asks_is_named_by_its_column(world: World) -> None:
     assert counts(done) == {"pending": 1}
     check = cell_at(book(world), at, "Check")
     assert not check.startswith("!")
-    for name in ("Training data version", "Code commit", "Training date", "Evaluation metrics", "Pipeline run", "hyperparameters"):
+    for name in (
+        "Training data version",
+        "Code commit",
+        "Training date",
+        "Evaluation metrics",
+        "Pipeline run",
+        "hyperparameters",
+    ):
         assert name in check
     assert list((world.root / "models").glob("churn/3")) == []
 
@@ -176,7 +183,9 @@ def test_what_is_wrong_is_read_in_the_row(small: World, typed: dict[str, Any], s
     assert check.startswith("! ")
     assert says in check
     assert len(small.as_().list()) == 3
-    assert [path.name for path in (small.root / "models" / ".incoming").iterdir() if not path.name.startswith(".")] == []
+    assert [
+        path.name for path in (small.root / "models" / ".incoming").iterdir() if not path.name.startswith(".")
+    ] == []
 
 
 def test_metrics_of_the_file_count_and_a_typed_number_that_differs_is_told(small: World) -> None:
@@ -219,7 +228,9 @@ def test_a_stage_that_a_new_version_cannot_ask_for_is_told_beside_the_registrati
 
 
 def test_approver_and_dates_in_a_typed_row_are_told_and_not_taken(small: World) -> None:
-    typed = row("4", put(small), Approver=LEAD, Approval_date="2026-11-24", Deployment_date="2026-11-25", Content_hash="abc")
+    typed = row(
+        "4", put(small), Approver=LEAD, Approval_date="2026-11-24", Deployment_date="2026-11-25", Content_hash="abc"
+    )
     at = type_row(book(small), typed)
     done = small.as_().sync()
     assert counts(done) == {"registered": 1}
@@ -309,7 +320,10 @@ def test_a_registration_whose_row_was_never_written_is_taken_over(small: World) 
 
 def test_nobody_approves_what_they_synced(tmp_path: Path) -> None:
     world = World(tmp_path / "duty")
-    metadata = json.loads(world.metadata().read_text(encoding="utf-8")) | {"environment": None, "gates": [gate("performance")]}
+    metadata = json.loads(world.metadata().read_text(encoding="utf-8")) | {
+        "environment": None,
+        "gates": [gate("performance")],
+    }
     path = put(world, metadata={key: value for key, value in metadata.items() if value is not None})
     type_row(book(world), row("1", path, Stage="staging"))
     world.as_(LEAD).sync()

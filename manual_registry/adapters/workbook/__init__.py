@@ -116,9 +116,7 @@ class OpenpyxlWorkbook:
         if old is not None and aside is not None:
             disk.keep_as(path, old, aside)
         if not disk.swap(path, data, expected=old):
-            raise Busy(
-                f"{path.name} was changed by someone else at this moment; try again", location=path.name
-            )
+            raise Busy(f"{path.name} was changed by someone else at this moment; try again", location=path.name)
 
     def refresh(self, path: Path, base: View | None, new: View, *, sync: Instructions | None = None) -> Refreshed:
         """Bring the file from ``base`` to ``new``; cells that differ from the base stay as they are.
@@ -129,9 +127,7 @@ class OpenpyxlWorkbook:
         path = path.resolve()
         data = disk.read_file(path)
         if data is not None and (holder := disk.open_elsewhere(path)):
-            return Refreshed(
-                written=False, warnings=(f"{path.name} is {holder}: not written, {_behind(new)}",)
-            )
+            return Refreshed(written=False, warnings=(f"{path.name} is {holder}: not written, {_behind(new)}",))
         if data is None:
             return self._write(path, None, new)
         if sync is not None and sync.read not in (None, disk.digest(data)):

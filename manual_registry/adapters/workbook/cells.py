@@ -317,9 +317,7 @@ class Cells:
         one = area(reference)
         self.merged += (one[2] - one[0] + 1) * (one[3] - one[1] + 1)
         if self.merged > MAX_MERGED:
-            raise Trouble(
-                WorkbookTooLarge, "has merged cells over too large an area", f"{self.grid.name}!{reference}"
-            )
+            raise Trouble(WorkbookTooLarge, "has merged cells over too large an area", f"{self.grid.name}!{reference}")
         self.grid.merged.append(one)
 
     def _start_cell(self, attributes: dict[str, str]) -> None:

@@ -60,9 +60,7 @@ def _identity(value: Cell) -> str:
     return "" if value is None else str(value).strip()
 
 
-def changed(
-    cells: dict[int, Cell], columns: dict[str, int], row: Row, sheet: Sheet
-) -> Iterator[tuple[Column, Cell]]:
+def changed(cells: dict[int, Cell], columns: dict[str, int], row: Row, sheet: Sheet) -> Iterator[tuple[Column, Cell]]:
     """Yield each column of ``row`` whose cell in the file differs, with what the file has there."""
     for column in sheet.columns:
         at = columns.get(column.header)
@@ -118,9 +116,7 @@ def _rows(grid: Grid, heading: int, columns: dict[str, int], sheet: Sheet) -> Lo
         elif not ours.isdisjoint(cells):
             loose.append(row)
     base = {row.row_id: row for row in sheet.rows} if any(len(rows) > 1 for rows in by_id.values()) else {}
-    rows = {
-        identity: _pick(found, grid, columns, base.get(identity), sheet) for identity, found in by_id.items()
-    }
+    rows = {identity: _pick(found, grid, columns, base.get(identity), sheet) for identity, found in by_id.items()}
     return Located(
         grid=grid,
         heading=heading,
@@ -137,9 +133,7 @@ def locate_all(book: Book, base: View) -> dict[str, Located | None]:
     return {sheet.name: locate(book, sheet) for sheet in base.sheets}
 
 
-def compare(
-    book: Book, base: View, places: Mapping[str, Located | None] | None = None
-) -> tuple[Difference, ...]:
+def compare(book: Book, base: View, places: Mapping[str, Located | None] | None = None) -> tuple[Difference, ...]:
     """Return every difference between the file and ``base``, by sheet, in the order of the base's rows.
 
     ``places`` are the sheets as :func:`locate_all` has found them, where that is known already.
@@ -243,9 +237,7 @@ def _whole(sheet: Sheet, row: str, found: str, kind: ColumnKind, where: str) -> 
     return Difference(sheet=sheet.name, row=row, column=None, found=found, base=None, kind=kind, place=where)
 
 
-def typed_rows(
-    book: Book, base: View, places: Mapping[str, Located | None] | None = None
-) -> tuple[TypedRow, ...]:
+def typed_rows(book: Book, base: View, places: Mapping[str, Located | None] | None = None) -> tuple[TypedRow, ...]:
     """Return the rows that people typed, with what stands in columns of ours; ``places`` as in :func:`compare`."""
     found: list[TypedRow] = []
     for name, located in (locate_all(book, base) if places is None else places).items():

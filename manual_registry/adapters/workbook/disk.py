@@ -36,9 +36,7 @@ def disk_errors(path: Path, doing: str) -> Iterator[None]:
             errno.EPERM: StorageReadOnly,
         }
         kind = kinds.get(failed.errno or 0, StorageFailed)
-        raise kind(
-            f"{path.name}: {doing} failed: {failed.strerror or failed}", location=path.name
-        ) from failed
+        raise kind(f"{path.name}: {doing} failed: {failed.strerror or failed}", location=path.name) from failed
 
 
 def read_file(path: Path) -> bytes | None:
@@ -159,11 +157,7 @@ def open_elsewhere(path: Path) -> str | None:
                 data, since = b"", mark.stat().st_mtime  # Excel may hold its mark locked
             when = datetime.fromtimestamp(since, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
             owner = reader(data)
-            return (
-                f"open in {program} since {when}"
-                + (f" by {owner}" if owner else "")
-                + f" (mark: {mark.name})"
-            )
+            return f"open in {program} since {when}" + (f" by {owner}" if owner else "") + f" (mark: {mark.name})"
     return None
 
 

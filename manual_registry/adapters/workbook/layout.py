@@ -98,9 +98,7 @@ def _table(worksheet: Any, sheet: Sheet, last: int) -> None:
     from openpyxl.worksheet.table import Table
 
     reference = f"A{HEADING_ROW}:{letters(len(sheet.columns))}{last}"
-    worksheet.add_table(
-        Table(displayName=table_name(sheet.name), ref=reference, autoFilter=AutoFilter(ref=reference))
-    )
+    worksheet.add_table(Table(displayName=table_name(sheet.name), ref=reference, autoFilter=AutoFilter(ref=reference)))
 
 
 def _panes(worksheet: Any, sheet: Sheet) -> None:
@@ -134,9 +132,7 @@ def set_footer(worksheet: Any, footer: tuple[str, str, str]) -> None:
         part.text, part.size = text, 8
 
 
-def _rule(
-    formula: str, ink: str, ground: str | None = None, *, equal: bool = False, italic: bool = False
-) -> Any:
+def _rule(formula: str, ink: str, ground: str | None = None, *, equal: bool = False, italic: bool = False) -> Any:
     """Return a rule of conditional formatting: a formula that holds, or a value to ``equal``."""
     from openpyxl.formatting.rule import Rule
     from openpyxl.styles import Font, PatternFill

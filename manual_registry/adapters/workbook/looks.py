@@ -97,12 +97,8 @@ class Styles:
             look,
             font=Font(name=FONT, size=SIZE, color=ink, underline="single" if look.link else None),
             fill=PatternFill("solid", fgColor=ground) if ground else PatternFill(),
-            border=Border(
-                bottom=line, left=Side(style="hair", color=LINE), right=Side(style="hair", color=LINE)
-            ),
-            alignment=Alignment(
-                vertical="top", wrap_text=look.wrap, horizontal="left" if look.text else None
-            ),
+            border=Border(bottom=line, left=Side(style="hair", color=LINE), right=Side(style="hair", color=LINE)),
+            alignment=Alignment(vertical="top", wrap_text=look.wrap, horizontal="left" if look.text else None),
             number_format="@" if look.text else "General",
             quotePrefix=look.quoted,
         )

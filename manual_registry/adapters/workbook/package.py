@@ -214,11 +214,7 @@ def properties(archive: zipfile.ZipFile) -> dict[str, str]:
 
 def entries_of(archive: zipfile.ZipFile) -> Entries:
     """Return size and checksum of each part but the properties, which hold hashes over the others."""
-    return {
-        entry.filename: (entry.file_size, entry.CRC)
-        for entry in archive.infolist()
-        if entry.filename != CUSTOM
-    }
+    return {entry.filename: (entry.file_size, entry.CRC) for entry in archive.infolist() if entry.filename != CUSTOM}
 
 
 def fingerprint(entries: Entries) -> str:
@@ -227,9 +223,7 @@ def fingerprint(entries: Entries) -> str:
     It finds what people did, not what an attacker hides; tool-owned cells are compared one by one in any
     case.
     """
-    return hashlib.sha256(
-        "".join(f"{name} {entries[name]}\n" for name in sorted(entries)).encode()
-    ).hexdigest()
+    return hashlib.sha256("".join(f"{name} {entries[name]}\n" for name in sorted(entries)).encode()).hexdigest()
 
 
 def repack(parts: Mapping[str, bytes], marks: Mapping[str, Callable[[Entries], str]]) -> bytes:

@@ -57,9 +57,7 @@ def patched(
         else:
             patch = SheetPatch(work, located.grid)
             areas, own = patch.areas(located)
-            plan = make_plan(
-                located, before, sheet, differences, sync, areas=areas, untouched=book.untouched
-            )
+            plan = make_plan(located, before, sheet, differences, sync, areas=areas, untouched=book.untouched)
             patch.run(plan, own)
     if READ_ME in book.grids and not any(sheet.name == READ_ME for sheet in new.sheets):
         _read_me(SheetPatch(work, book.grids[READ_ME]), base, new)

@@ -231,5 +231,3 @@ class Around:
 
 def _each(areas: str, stretch: Callable[[str], str]) -> str:
     return " ".join(stretch(area) for area in areas.split())
-
-

@@ -51,9 +51,7 @@ def root_of(data: bytes, namespace: str, local: str, what: str) -> Element:
 class Parts:
     """The parts of one file with what has been changed so far."""
 
-    def __init__(
-        self, data: bytes, archive: zipfile.ZipFile, entries: Entries, read: Mapping[str, bytes]
-    ) -> None:
+    def __init__(self, data: bytes, archive: zipfile.ZipFile, entries: Entries, read: Mapping[str, bytes]) -> None:
         """``archive`` is ``data``, opened with care; ``entries`` sizes and checksums, ``read`` parts read before."""
         self._data, self._archive, self._entries = data, archive, entries
         self._changes: dict[str, list[bytes]] = {}

@@ -164,5 +164,3 @@ def _row(row: int, writes: RowWrites) -> bytes:
         for column in sorted(writes.cells)
     )
     return f'<row r="{row}"{height}>{cells}</row>'.encode()
-
-

@@ -55,9 +55,7 @@ def crossings(found: Sequence[Difference], new: View) -> list[str]:
     return [
         f"{one.column} of {one.row}"
         for one in found
-        if (one.sheet, one.column) in shared
-        and one.row
-        and key(cells.of(one)) not in (key(one.base), key(one.found))
+        if (one.sheet, one.column) in shared and one.row and key(cells.of(one)) not in (key(one.base), key(one.found))
     ]
 
 
@@ -231,9 +229,7 @@ def _by_id(
             if sync is not None:
                 forced |= _stale(located, after, at, row)
             if was != row or forced:
-                changes.append(
-                    Change(at=at, old=was, new=row, skip=frozenset(skip.get(row.row_id, ())), force=forced)
-                )
+                changes.append(Change(at=at, old=was, new=row, skip=frozenset(skip.get(row.row_id, ())), force=forced))
     present = {row.row_id for row in after.rows}
     for identity, was in old.items():
         at = located.rows.get(identity)

@@ -105,9 +105,7 @@ def quoted(value: Cell) -> bool:
 class Body:
     """Writes data rows of one sheet; ``at`` gives header -> column number where people have reordered."""
 
-    def __init__(
-        self, worksheet: Any, sheet: Sheet, styles: Styles, at: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, worksheet: Any, sheet: Sheet, styles: Styles, at: Mapping[str, int] | None = None) -> None:
         from openpyxl.cell import Cell as OpenpyxlCell
 
         self.worksheet, self.styles, self.make, self.links = worksheet, styles, OpenpyxlCell, 0
@@ -309,9 +307,7 @@ def set_properties(workbook: Any, view: View, *, rendering: bool) -> None:
     from openpyxl.packaging.custom import CustomPropertyList, StringProperty
 
     values = (
-        properties_of(view)
-        | {UNLISTED: _UNLISTED_MARK}
-        | ({package.RENDERING: _RENDERING_MARK} if rendering else {})
+        properties_of(view) | {UNLISTED: _UNLISTED_MARK} | ({package.RENDERING: _RENDERING_MARK} if rendering else {})
     )
     kept: Any = CustomPropertyList()
     for one in workbook.custom_doc_props.props:

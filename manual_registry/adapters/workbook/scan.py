@@ -144,6 +144,4 @@ def strings_of(data: bytes) -> tuple[bytes, tuple[str, ...], tuple[str, ...]] | 
 
 
 #: (formula, stored result).
-FORMULA: Final = re.compile(
-    r'<f(?: [A-Za-z]\w*="[^"<>]*")*(?: ?/|>([^<]*)</f)>(?:<v>([^<]*)</v>|<v ?/>)?', re.DOTALL
-)
+FORMULA: Final = re.compile(r'<f(?: [A-Za-z]\w*="[^"<>]*")*(?: ?/|>([^<]*)</f)>(?:<v>([^<]*)</v>|<v ?/>)?', re.DOTALL)
