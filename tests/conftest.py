@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 # Machines are shared: how long one example took says something about the neighbours, nothing about a law.
-settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# In CI a run says the same as the run before it; elsewhere every run looks at new examples.
+settings.register_profile(
+    "laws", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
+)
 settings.load_profile("laws")
 
 #: What a CI system or a person's shell sets and a test must not inherit.
