@@ -39,31 +39,37 @@ class Peers:
     directory: Path
     missing: tuple[str, ...]
 
+    @property
+    def installed(self) -> bool:
+        """Tell whether those from PyPI are there."""
+        return (self.directory / "bin" / "mlflow").exists()
+
     def program(self, name: str) -> str:
         """Return the path of a peer's program."""
         return str(self.directory / "bin" / name)
 
     def versions(self) -> dict[str, str]:
         """Return which versions are measured."""
-        listed = call([self.program("python"), "-m", "pip", "list", "--format=freeze"], cwd=self.directory)
-        found = dict(line.split("==", 1) for line in listed.splitlines() if "==" in line)
-        versions = {name: found.get(name, "?") for name in FROM_PYPI}
+        versions = {}
+        if self.installed:
+            listed = call([self.program("python"), "-m", "pip", "list", "--format=freeze"], cwd=HERE)
+            found = dict(line.split("==", 1) for line in listed.splitlines() if "==" in line)
+            versions = {name: found[name] for name in FROM_PYPI}
         for name, option in (("b3sum", "--version"), ("openssl", "version"), ("git", "--version")):
             if name not in self.missing:
-                versions[name] = next(
-                    word for word in call([name, option], cwd=self.directory).split() if word[0].isdigit()
-                )
+                versions[name] = next(word for word in call([name, option], cwd=HERE).split() if word[0].isdigit())
         return versions
 
 
-def install(directory: Path) -> Peers:
-    """Make the environment in ``directory`` unless it is there; needs the network (or pip's cache) once."""
+def install(directory: Path, *, wanted: bool) -> Peers:
+    """Make the environment in ``directory`` when it is ``wanted`` and not there; that needs the network."""
     missing = tuple(name for name in FROM_SYSTEM if shutil.which(name) is None)
-    if not (directory / "bin" / "mlflow").exists():
+    peers = Peers(directory=directory, missing=missing)
+    if wanted and not peers.installed:
         print(f"installing {', '.join(FROM_PYPI)} into {directory} (once; some minutes)", file=sys.stderr)
         venv.create(directory, with_pip=True)
         call([str(directory / "bin" / "python"), "-m", "pip", "install", "-q", *FROM_PYPI], cwd=directory)
-    return Peers(directory=directory, missing=missing)
+    return peers
 
 
 def gto_repository(peers: Peers, directory: Path) -> Path:

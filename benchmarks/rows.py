@@ -261,6 +261,8 @@ def workbook(bench: Bench) -> list[Row]:
     return [row, Row(name="workbook/sync", what=sync, by="wall", note="not yet due (target 20 ms)")]
 
 
+#: Rows that need the peers from PyPI.
+PEERED = frozenset({"trace", "register"})
 ROWS: dict[str, tuple[Callable[[Bench], list[Row]], tuple[str, ...]]] = {
     "trace": (trace, ("git",)),
     "register": (register, ("openssl",)),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from peers import Peers, install
-from rows import ROWS, Bench, Row
+from rows import PEERED, ROWS, Bench, Row
 from timing import Failed, Timing
 
 
@@ -126,7 +126,9 @@ def main(words: list[str] | None = None) -> int:
     place.mkdir(parents=True, exist_ok=True)
     share = 10 if given.quick else 1
     try:
-        peers = install(given.peers.absolute() if given.peers else place / "peers")
+        names = given.only or list(ROWS)
+        wanted = not PEERED.isdisjoint(names)
+        peers = install(given.peers.absolute() if given.peers else place / "peers", wanted=wanted)
         bench = Bench(
             place=place,
             peers=peers,
@@ -134,7 +136,7 @@ def main(words: list[str] | None = None) -> int:
             versions=10_000 // share,
             size=(1 << 30) // share // (1 << 20) * (1 << 20),
         )
-        facts, rows = machine(peers), measure(bench, given.only or list(ROWS))
+        facts, rows = machine(peers), measure(bench, names)
         if given.quick:
             rows = [dataclasses.replace(row, target=None) for row in rows]
     except Failed as problem:
