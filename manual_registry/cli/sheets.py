@@ -35,8 +35,9 @@ _LISTS = (
 )
 @pass_session
 def sync_command(session: Session, *, workbook: Path | None, from_: Path | None) -> None:
-    """Read people's edits of the workbook back, then refresh it (not a cloud sync).
+    """Take the workbook's edits in.
 
+    Read people's edits back, then refresh the workbook (not a cloud sync).
     Owner, Notes and typed rows are taken; a changed Stage becomes a request; everything else is told and put back.
     """
     done = session.open().sync(workbook=workbook, from_=from_)

@@ -387,7 +387,7 @@ def _approval_sentence(link: TraceLink) -> str:
     if link.status is GONE:
         return "No signed approval stands behind it, though one is needed."
     if link.status is NONE:
-        return "No approval was needed so far."
+        return "No signed approval stands behind its last step; none was asked for there."
     who = (
         f"{link.detail['name']} <{link.detail['approver']}>"
         if link.detail.get("name")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +37,16 @@ def archive(work: Workspace, ref: str, *, reason: str, progress: Progress | None
                 notes=(f"{record.ref} is archived already",),
             )
         if record.stage != Stage.ARCHIVED.value:
-            work.append(loaded, lambda state, _at: _archived(work, state, record, reason))
-        raise_for(open_deployment(loaded.state.versions[record.model, record.version]))
-        move(work, loaded, record, progress=progress)
+            work.decided(loaded, _archived(work, loaded.state, record, reason))  # before a gigabyte is copied
+
+            def archived() -> None:
+                work.append(loaded, lambda state, _at: _archived(work, state, record, reason))
+
+            # The bag first: what is damaged or has no room is refused with its stage as it was.
+            move(work, loaded, record, first=archived, progress=progress)
+        else:
+            raise_for(open_deployment(record))
+            move(work, loaded, record, progress=progress)
         after = loaded.state.versions[record.model, record.version]
     return work.result("archive", loaded, after, next=f"mreg fetch {after.ref} DEST")
 
@@ -72,14 +80,26 @@ def archive_pending(work: Workspace, *, progress: Progress | None) -> Result:
     )
 
 
-def move(work: Workspace, loaded: Loaded, record: VersionState, *, progress: Progress | None) -> None:
-    """Move a version's files into a bag: copied, validated, named by an event, and only then taken from models/."""
+def move(
+    work: Workspace,
+    loaded: Loaded,
+    record: VersionState,
+    *,
+    progress: Progress | None,
+    first: Callable[[], None] | None = None,
+) -> None:
+    """Move a version's files into a bag: copied, validated, named by an event, and only then taken from models/.
+
+    ``first`` is done once the bag is made, before it takes its place.
+    """
     require_unchanged(work, record)
     require_as_named(work, record)
     _refuse_taken_place(work, record)
     expected = recorded_content(work, record)
     info = _bag_info(work, loaded.state, record)
     with work.storage.make_bag(record.model, record.version, info, expected=expected, progress=progress) as bag:
+        if first is not None:
+            first()
         place = bag.place()
         manifest, payload = (_sha256(place / name) for name in ("tagmanifest-sha256.txt", "manifest-sha256.txt"))
         draft = Draft(

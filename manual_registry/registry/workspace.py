@@ -228,6 +228,14 @@ class Workspace:
             self.warn(f"event {event.seq} stands, but may not outlast a power failure: {problem.message}")
             return True
 
+    def decided(self, loaded: Loaded, draft: Draft) -> None:
+        """Raise the reasons against ``draft`` as the next event, before anything costly is done for it."""
+        from manual_registry.core.decide import decide
+
+        state, at = loaded.state, self.now()
+        event = seal(draft, seq=state.head_seq + 1, prev=state.head_hash, at=at, actor=self.actor)
+        raise_for(decide(state, event))
+
     def remember(self, loaded: Loaded) -> None:
         """Keep the head in this machine's memory."""
         from manual_registry.adapters import memory

@@ -29,6 +29,7 @@ from manual_registry.core.errors import (
     RegistryError,
     TransitionForbidden,
 )
+from manual_registry.core.events import ROLLED_BACK
 from manual_registry.core.ledger import Event
 from manual_registry.core.sshsig import verify
 from manual_registry.core.state import Request, State, VersionState
@@ -205,6 +206,17 @@ def not_signed(state: State, request: Request) -> RegistryError:
     )
 
 
+def _pipeline_hint(state: State, event: Event, record: VersionState) -> str:
+    active = [one.name for one in state.pipelines.values() if one.revoked_seq is None]
+    if not active:
+        leads = state.active_leads()
+        return f"mreg pipeline add NAME --public-key KEY.pub --as {leads[0].email if leads else 'EMAIL'}"
+    identity = f"--pipeline {active[0]} --pipeline-key FILE"
+    if event.type == ROLLED_BACK:
+        return f'mreg rollback {record.model} --to {record.version} --reason "…" {identity}'
+    return f"mreg promote {record.ref} --to production {identity}"
+
+
 def _identity(state: State, event: Event, record: VersionState, to: Stage) -> list[RegistryError]:
     promotion = event.data["promotion"]
     if promotion is not None:
@@ -214,7 +226,7 @@ def _identity(state: State, event: Event, record: VersionState, to: Stage) -> li
             PipelineMissing(
                 f"{record.ref}: only an enrolled pipeline promotes to production in a high-risk registry",
                 clause="RP-11",
-                hint=f"mreg promote {record.ref} --to production --pipeline NAME --pipeline-key FILE",
+                hint=_pipeline_hint(state, event, record),
             )
         ]
     if state.policy.needs_pipeline_or_lead(to) and event.actor not in {one.email for one in state.active_leads()}:
