@@ -39,7 +39,7 @@ def test_the_place_of_the_bag_is_taken(world: World, tmp_path: Path, name: str, 
     assert place.exists(), "what is there is somebody's"
     assert leftovers(world.root) == []
     assert (world.root / "models/churn/1/artefact").is_dir()
-    assert world.as_().history()[-1]["type"] == "version.archived", "the stage is changed, the move is pending"
+    assert world.as_().history()[-1]["type"] == "version.registered", "a refusal changes nothing, the stage neither"
     place.rename(tmp_path / "moved away")
     world.as_().archive("churn@1", reason="old")
     assert (world.root / "archive/churn/1/data/artefact").is_dir()
