@@ -241,8 +241,10 @@ def _gates(state: State, record: VersionState, seen: Seen) -> TraceLink:
     told_failed = [text for texts in failed.values() for text in texts]
     looks = [seen.evidence.get(gate["path"], Look(status=KNOWN, message="not looked at")) for gate in record.gates]
     broken = [look.message for look in looks if look.status is BAD]
-    # A gate that the policy does not ask for may have failed: that is told, and breaks nothing.
-    status = BAD if broken or any(failed[name] for name in needed) else worst(looks)
+    # What breaks the walk is a needed gate that its own report does not bear out. A policy that asks more since then, or
+    # a gate that it does not ask for, is told and breaks nothing: the promotion was decided on the policy of its time.
+    unmet = [name for name in needed if shortfalls(report_from(latest[name]))]
+    status = BAD if broken or unmet else worst(looks)
     told = "; ".join(broken + told_failed) or ", ".join(
         f"{name} passed{_interval(gate)}" for name, gate in latest.items()
     )

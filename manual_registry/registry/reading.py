@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manual_registry.core import documents
@@ -16,7 +15,7 @@ from manual_registry.core.state import State
 from manual_registry.core.values import Risk, Stage
 from manual_registry.registry import views
 from manual_registry.registry.access import read
-from manual_registry.registry.references import find
+from manual_registry.registry.references import find, there
 
 if TYPE_CHECKING:
     import pandas
@@ -71,7 +70,7 @@ def history(work: Workspace, ref: str | None) -> list[dict[str, Any]]:
         names = loaded.state.models[ref].versions
         wanted = {seq for name in names for seq in loaded.state.versions[ref, name].event_seqs}
         wanted |= {event.seq for event in loaded.events if event.subject.get("model") == ref}
-    elif not is_symbolic(ref) and not Path(ref).exists():
+    elif not is_symbolic(ref) and not there(ref):
         raise ModelUnknown(f"no model {ref!r} in this registry", location=ref, hint="mreg list")
     else:
         wanted = set(find(work, loaded.state, ref).event_seqs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from manual_registry.registry.workspace import Workspace
 
 
+def there(ref: str) -> bool:
+    """Tell whether a path of that name exists; a text that no system takes for a path is none."""
+    return os.path.exists(ref)  # noqa: PTH110 - Path.exists raises for names that are too long
+
+
 def find(work: Workspace, state: State, ref: str) -> VersionState:
     """Return the one version that REF names, or raise as :func:`manual_registry.core.resolve.resolve` does."""
     return state.versions[name_of(work, StateLookup(state), ref)]
@@ -25,7 +31,7 @@ def name_of(work: Workspace, lookup: Lookup, ref: str) -> Name:
     if is_symbolic(ref):
         return resolve(lookup, ref)
     path = Path(ref)
-    if not path.exists():
+    if not there(ref):
         raise VersionUnknown(
             f"{ref!r}: neither MODEL@VERSION nor a content hash, and no file or directory of that name",
             location=ref,

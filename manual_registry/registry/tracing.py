@@ -27,7 +27,7 @@ from manual_registry.core.times import day_after, is_date, parse_time, stamp
 from manual_registry.core.values import Stage
 from manual_registry.core.walk import Look, Seen, walk
 from manual_registry.registry.looking import directory_of, observed_blake3, place_of
-from manual_registry.registry.references import name_of
+from manual_registry.registry.references import name_of, there
 
 if TYPE_CHECKING:
     from manual_registry.adapters.git import GitRepository
@@ -82,7 +82,7 @@ def _is_model(lookup: Any, ref: str) -> bool:
 
 
 def _named(work: Workspace, state: State, ref: str, at: str | None) -> tuple[str, str]:
-    if is_symbolic(ref) or (ref not in state.models and Path(ref).exists()):
+    if is_symbolic(ref) or (ref not in state.models and there(ref)):
         if at is not None:
             told = f"{ref}: --at asks what was in production then; name the model alone"
             raise UsageError(told, hint="mreg trace MODEL --at TIME")

@@ -329,3 +329,11 @@ def test_no_hash_and_the_whole_walk_find_the_same(place: World) -> None:
             assert whole.document[member] == quick.document[member]
         status = {link["kind"]: link["status"] for link in quick.document["links"]}
         assert status["artefact"] == "recorded"
+
+
+@pytest.mark.parametrize("ref", ["x" * 300, "x" * 5000, "a/" * 3000])
+@pytest.mark.parametrize("command", ["trace", "show", "history", "fetch"])
+def test_a_text_that_is_no_path_on_any_system_is_not_found(place: World, ref: str, command: str) -> None:
+    words = (ref, str(place.place / "out")) if command == "fetch" else (ref,)
+    done = call(command, *words, "--json", cwd=place.root)
+    assert (done.status, done.out) == (5, "")
