@@ -8,8 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from manual_registry.core.approvals import CLOCK_SLACK
 from manual_registry.core.errors import (
     CommitUnknown,
+    DateInFuture,
     Json,
     ModelUnknown,
     NotARepository,
@@ -90,6 +92,8 @@ def _named(work: Workspace, state: State, ref: str, at: str | None) -> tuple[str
     if ref not in state.models:
         raise ModelUnknown(f"no model {ref!r} in this registry", location=ref, hint="mreg list")
     if at is not None:
+        if parse_time(at, where="--at") > work.clock() + CLOCK_SLACK:
+            raise DateInFuture(f"--at {at}: that has not come yet", location="--at", clause="RP-19")
         return ref, in_production_at(state, ref, at)
     found = state.production(ref)
     if found is None:

@@ -337,3 +337,8 @@ def test_a_text_that_is_no_path_on_any_system_is_not_found(place: World, ref: st
     words = (ref, str(place.place / "out")) if command == "fetch" else (ref,)
     done = call(command, *words, "--json", cwd=place.root)
     assert (done.status, done.out) == (5, "")
+
+
+def test_nobody_knows_what_will_be_in_production(place: World) -> None:
+    done = call("trace", "churn", "--at", "2999-01-01", "--json", cwd=place.root)
+    assert (done.status, done.codes) == (7, ["MR-I020"])
