@@ -231,7 +231,10 @@ class Workspace:
     def decided(self, loaded: Loaded, draft: Draft) -> None:
         """Raise the reasons against ``draft`` as the next event, before anything costly is done for it."""
         from manual_registry.core.decide import decide
+        from manual_registry.core.trusted import refuse_forged
 
+        if draft.type in RESTING_TYPES:
+            refuse_forged(loaded.events, str(draft.subject["model"]))
         state, at = loaded.state, self.now()
         event = seal(draft, seq=state.head_seq + 1, prev=state.head_hash, at=at, actor=self.actor)
         raise_for(decide(state, event))

@@ -230,6 +230,8 @@ def test_a_registry_of_somebody_else() -> None:
         world = World(Path(place) / "world", risk="minimal", leads=())
         world.register("0")
         before = tree(world.root)
+        if "No module named" in _as_nobody(world, "status").err:
+            pytest.skip("another user cannot read this checkout")
         for words in (["note", "churn@0", "a word"], ["register", "churn", "1", str(world.artefact("0"))]):
             refused(_as_nobody(world, *words), "MR-X002")
             assert tree(world.root) == before
