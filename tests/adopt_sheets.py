@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,13 @@ HEADINGS = (
 )
 
 
-def book(path: Path, sheets: dict[str, Sequence[Sequence[Any]]], change: Callable[[Any], None] | None = None) -> Path:
+def book(
+    path: Path, sheets: Mapping[str, Sequence[Sequence[Any]]], change: Callable[[Any], None] | None = None
+) -> Path:
     """Write ``sheets`` (name -> rows) with openpyxl; ``change`` gets the workbook before it is saved."""
     workbook = openpyxl.Workbook()
-    workbook.remove(workbook.active)
+    first = workbook.worksheets[0]
+    workbook.remove(first)
     for name, rows in sheets.items():
         sheet = workbook.create_sheet(name)
         for row in rows:

@@ -161,13 +161,25 @@ def test_nothing_outside_is_ever_read(team: Team, monkeypatch: pytest.MonkeyPatc
     (team.storage / "loop").symlink_to("loop")
     opened: list[str] = []
     real = os.open
-    monkeypatch.setattr(
-        os, "open", lambda path, *rest, **more: (opened.append(os.fsdecode(path)), real(path, *rest, **more))[1]
-    )
+
+    def watched(path: Any, *rest: Any, **more: Any) -> int:
+        opened.append(os.fsdecode(path))
+        return real(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", watched)
     found = team.one(form.format(path=secret), digest(b"key"))
     assert found.status in {"outside", "missing"}
     assert found.content is None
     assert not [path for path in opened if "id_key" in path or path.endswith("direct")]
+
+
+@pytest.mark.parametrize("location", [".ssh/id_key", "a/../.ssh/id_key", "id_key", "keys/id_key"])
+def test_hidden_names_are_not_read_unless_their_directory_is_named(team: Team, location: str) -> None:
+    path = team.put(".ssh/id_key", b"key", beside=True)
+    (team.sheets / "keys").symlink_to(".ssh")
+    assert team.one(location).status in {"outside", "missing"}
+    team.storage = path.parent
+    assert team.one("id_key").path == str(path)
 
 
 def test_a_link_that_stays_inside_is_followed(team: Team) -> None:

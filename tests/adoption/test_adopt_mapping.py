@@ -121,7 +121,7 @@ def test_a_person_answers_in_the_file_and_nothing_is_open(tmp_path: Path) -> Non
     second = write_mapping(propose(sheet, read_mapping(file)))
     for question, answer in (
         ('fill_down = "?"', "fill_down = true"),
-        ('D = "?"', 'D = "day-first"'),
+        ('"Trained on" = "?"', '"Trained on" = "day-first"'),
         ('version_numbers = "?"', 'version_numbers = "0.0"'),
         ('# "on ice" = "experimental"', '"on ice" = "staging"'),
     ):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from manual_registry.core.adoption.cells import SheetCell
 from manual_registry.core.adoption.metrics import metric_cell, metric_name, parse_metrics, parse_number
-from manual_registry.core.rows import metrics_text
+from manual_registry.core.wording import metrics_text
 
 NAMES = st.sampled_from(
     ["auc", "f1", "dpr", "roc_auc", "accuracy", "rmse", "recall", "log_loss", "precision@5", "churn_lift"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import xlsxwriter
+import xlsxwriter  # type: ignore[import-untyped]
 from adopt_sheets import HEADINGS, book, digest, kinds, names, proposed, reasons, told
 from openpyxl.comments import Comment
 from openpyxl.workbook.properties import CalcProperties
@@ -366,6 +366,12 @@ def test_dates_in_several_notations(tmp_path: Path) -> None:
     assert told(found, "no date of a known notation")
 
 
+def test_two_columns_named_for_one_field_are_refused(tmp_path: Path) -> None:
+    rows = [("Model", "Version", "Ver 2"), ("a", "1", "2")]
+    with pytest.raises(BadValue):
+        proposed(tmp_path, rows, answers(columns={"Version": "version", "Ver 2": "version"}))
+
+
 def test_an_order_that_cannot_be_known_is_asked_once_per_column(tmp_path: Path) -> None:
     rows = [
         ("Model", "Version", "Trained on", "Approval date"),
@@ -483,7 +489,7 @@ def test_versions_that_differ_by_letter_case_are_doubles(tmp_path: Path) -> None
 
 def test_a_sheet_that_is_another_view_of_the_same_versions_is_asked_once(tmp_path: Path) -> None:
     versions = [str(number) for number in range(1, 9)]
-    sheets = {
+    sheets: dict[str, Any] = {
         "Models": [("Model", "Version", "Path"), *(("a", one, f"{one}.pkl") for one in versions)],
         "Approvals": [
             ("Model", "Version", "Approved by", "Approved on"),
@@ -508,7 +514,7 @@ def test_hidden_rows_and_columns_are_read_and_told_hidden_sheets_are_not_read(tm
         workbook["Models"].column_dimensions["C"].hidden = True
         workbook["Old"].sheet_state = "veryHidden"
 
-    sheets = {"Models": [HEADINGS, ROW], "Old": [HEADINGS, ("Fraud", "1", "x.pkl")]}
+    sheets: dict[str, Any] = {"Models": [HEADINGS, ROW], "Old": [HEADINGS, ("Fraud", "1", "x.pkl")]}
     path = book(tmp_path / "x.xlsx", sheets, hide)
     found = propose(path)
     assert names(found) == [(2, "credit-risk", "1.0")]

@@ -1,9 +1,9 @@
 """Finds and hashes the files that a spreadsheet names; nothing is copied, nothing outside is read.
 
 Rules held here: a location is looked for below the ``--storage`` directory and the spreadsheet's own folder, and
-nowhere else, since a sheet may name any file of whoever runs the command; links that lead out are not followed. A
-path of another machine is found again by its last names. A file is taken silently only when it lies where the sheet
-says; what was found elsewhere is told, and what could be one of several is asked.
+nowhere else, since a sheet may name any file of whoever runs the command; links that lead out are not followed, and
+hidden names (`.ssh`) not read. A path of another machine is found again by its last names. A file is taken silently
+only when it lies where the sheet says; what was found elsewhere is told, and what could be one of several is asked.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Place:
             self.names = {}
             count = 0
             for directory, directories, files in os.walk(self.path, followlinks=False):
+                directories[:] = [name for name in directories if not name.startswith(".")]
                 inner = Path(directory).relative_to(self.path).parts
                 for name in (*directories, *files):
                     self.names.setdefault(folded(name), []).append((*inner, name))
@@ -94,7 +95,7 @@ class Finder:
             inside = _inside(path, place.path)
             if inside is None:
                 if problem.problem == "missing":
-                    message = f"outside {self._labels()}; it is not read (name its directory with --storage)"
+                    message = f"outside {self._labels()}, or hidden; it is not read (name its directory with --storage)"
                     problem = Hit(problem="outside", message=message)
                 continue
             if is_there(inside):
@@ -145,12 +146,13 @@ def is_there(path: Path) -> bool:
 
 
 def _inside(path: Path, base: Path) -> Path | None:
-    """Return the real path when it lies below ``base``; None when it, or a link on the way, leads out."""
+    """Return the real path when it lies below ``base``; None when it, or a link on the way, leads out or is hidden."""
     try:
         real = Path(os.path.realpath(path))
-        return real if real.is_relative_to(base) else None
+        below = real.relative_to(base)
     except (OSError, ValueError):
         return None
+    return None if any(name.startswith(".") for name in below.parts) else real
 
 
 def _common(parts: tuple[str, ...], names: tuple[str, ...]) -> int:

@@ -136,7 +136,7 @@ def _part_claims(found: Sequence[_Found]) -> None:
         if one.path is not None and one.how != "as stated" and not one.answered:
             claims.setdefault(one.path, []).append(one)
     for path, rows in claims.items():
-        if len({one.stated for one in rows}) > 1:
+        if len({parse_location(one.stated).parts for one in rows}) > 1:
             for one in rows:
                 one.path, one.status, one.candidates = None, "missing", (path,)
                 one.message = f"{printable(one.stated)}: not there; {path} has its name, and that of other rows' files"

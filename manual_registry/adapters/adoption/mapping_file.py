@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from manual_registry.core.adoption.answers import FORMAT, Answers, answers_from
-from manual_registry.core.adoption.cells import number_of
 from manual_registry.core.adoption.headers import ASK, IGNORE
 from manual_registry.core.adoption.proposal import ColumnUse, Plan, Proposal, Question, TableUse
 from manual_registry.core.adoption.versions import DATES, NUMBERS
@@ -131,15 +130,20 @@ def _decisions(table: TableUse, questions: list[Question]) -> Iterator[str]:
 
 
 def _column(table: TableUse, column: ColumnUse) -> str:
-    same = [other for other in table.columns if other.header.casefold() == column.header.casefold()]
-    letters = {other.letter for other in table.columns}
-    # A heading that looks like the letter of another column would be taken for it.
-    doubtful = len(same) > 1 or (number_of(column.header) is not None and column.header.upper() in letters)
-    key = column.letter if not column.header or doubtful else quoted(column.header)
+    key = _key(table, column)
     asked = f", asked: {' or '.join(column.choices)}?" if column.field == ASK else ""
     hidden = ", hidden" if column.hidden else ""
-    title = f" {_comment(column.header)!r}" if key == column.letter and column.header else ""
+    title = f" {_comment(column.header)!r}" if column.header and not key.startswith(quoted(column.header)) else ""
     return f"{key} = {quoted(column.field)}  # column {column.letter}{title}{hidden}{asked}"
+
+
+def _key(table: TableUse, column: ColumnUse) -> str:
+    """Name a column by its heading; by its letter where the heading is blank or stands twice."""
+    headers = [other.header.casefold() for other in table.columns]
+    header = column.header.casefold()
+    if header and headers.count(header) == 1:
+        return quoted(column.header)
+    return quoted(f"column {column.letter}") if column.letter.casefold() in headers else column.letter
 
 
 def _dates(table: TableUse, questions: list[Question]) -> Iterator[str]:
@@ -152,9 +156,9 @@ def _dates(table: TableUse, questions: list[Question]) -> Iterator[str]:
         if column.letter in open_:
             yield f"# ? {_comment(open_[column.letter].message)}"
             choices = ", ".join(open_[column.letter].choices)
-            yield f"{column.letter} = {quoted(ASK)}  # {_comment(column.header)}: {choices}"
+            yield f"{_key(table, column)} = {quoted(ASK)}  # column {column.letter}: {choices}"
         elif column.letter in table.dates:
-            yield f"{column.letter} = {quoted(table.dates[column.letter])}  # {_comment(column.header)}"
+            yield f"{_key(table, column)} = {quoted(table.dates[column.letter])}  # column {column.letter}"
 
 
 def _by_row(name: str, meaning: str, said: Mapping[int, str], asked: Iterable[str]) -> Iterator[str]:

@@ -81,6 +81,8 @@ _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 
 def clean(text: str) -> str:
     """Return ``text`` with every run of white space (line ends too) as one blank, invisible characters gone."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     return _ODD_SPACES.sub(" ", _NO_TEXT.sub("\ufffd", _INVISIBLE.sub("", unicodedata.normalize("NFC", text)))).strip()
 
 
@@ -100,6 +102,8 @@ def shown(cell: SheetCell | None) -> str:
 
 
 def _text(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text.strip()
     lines = _INVISIBLE.sub("", unicodedata.normalize("NFC", text)).replace("\r\n", "\n").replace("\r", "\n")
     return _NO_TEXT.sub("\ufffd", lines).strip(" \t\n\u00a0")
 

@@ -20,6 +20,8 @@ from manual_registry.core.adoption.vocabulary import AMBIGUOUS, FIELDS, FOREIGN,
 #: Fields that several columns may fill.
 SEVERAL: Final = frozenset({"notes", "metrics"})
 IGNORE: Final = "ignore"
+#: Longer texts are no headings.
+LONGEST: Final = 80
 ASK: Final = "?"
 
 
@@ -67,11 +69,34 @@ def _spellings(header: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for key in map(compact, (header, bare, unnumbered)) if key))
 
 
+@functools.lru_cache(maxsize=4096)
 def match_header(header: str) -> Match:
     """Return what ``header`` means; an empty :class:`Match` for what means none of our fields."""
     text = clean(header)
-    if not text or len(text) > 80:
+    if not text or len(text) > LONGEST:
         return Match()
+    known = _known(text)
+    return known if known is not None else Match(choices=_similar(text))
+
+
+def known_field(header: str) -> str | None:
+    """Return the field of a heading that is known; nothing is compared for likeness."""
+    text = clean(header)
+    found = _known(text) if 0 < len(text) <= LONGEST else None
+    return found.field if found else None
+
+
+@functools.cache
+def _plain() -> frozenset[str]:
+    return frozenset(word.strip() for line in SYNONYMS.values() for word in line.replace("|", ",").split(","))
+
+
+def is_plain_heading(text: str) -> bool:
+    """Tell, quickly, whether ``text`` is one of the synonyms as it stands in the table."""
+    return text.strip().lower() in _plain()
+
+
+def _known(text: str) -> Match | None:
     table = _table()
     for key in _spellings(text):
         if key in table:
@@ -80,9 +105,7 @@ def match_header(header: str) -> Match:
         if key in AMBIGUOUS:
             return Match(choices=AMBIGUOUS[key])
     metric = metric_header(text)
-    if metric:
-        return Match(field=f"metrics.{metric}")
-    return Match(choices=_similar(text))
+    return Match(field=f"metrics.{metric}") if metric else None
 
 
 def metric_header(header: str) -> str | None:

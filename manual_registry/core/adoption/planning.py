@@ -7,13 +7,22 @@ left to ``reading.py``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from manual_registry.core.adoption.answers import Answers, TableAnswers
 from manual_registry.core.adoption.cells import SheetCell, SheetGrid, clean, letter, number_of, shown
-from manual_registry.core.adoption.headers import ASK, IGNORE, SEVERAL, Match, match_header
+from manual_registry.core.adoption.headers import (
+    ASK,
+    IGNORE,
+    SEVERAL,
+    Match,
+    is_plain_heading,
+    known_field,
+    match_header,
+)
 from manual_registry.core.adoption.proposal import ColumnUse, Plan, Question, Remarks, TableUse
 from manual_registry.core.errors import BadValue
 
@@ -40,7 +49,7 @@ def headings(grid: SheetGrid, row: int) -> dict[int, str]:
 
 
 def _fields(texts: Iterable[str]) -> set[str]:
-    return {match.field for match in map(match_header, texts) if match.field}
+    return {field for field in map(known_field, texts) if field}
 
 
 def _is_heading_row(texts: Mapping[int, str]) -> bool:
@@ -59,6 +68,11 @@ def header_rows(grid: SheetGrid) -> list[int]:
     for row in sorted(grid.cells):
         if not groups and row > _FIRST_ROWS:
             break
+        # Below the first table, a row without any plain heading is data; there may be very many.
+        if groups and not any(
+            isinstance(cell.value, str) and is_plain_heading(cell.value) for cell in grid.cells[row].values()
+        ):
+            continue
         if not _is_heading_row(headings(grid, row)):
             continue
         if groups and groups[-1][-1] == row - 1:
@@ -82,9 +96,18 @@ def _below(grid: SheetGrid, row: int) -> bool:
 
 def repeats(grid: SheetGrid, row: int, header: int) -> bool:
     """Tell whether ``row`` says again what ``header`` says, in the same columns (headings repeated on each page)."""
-    texts, first = headings(grid, row), headings(grid, header)
-    same = sum(text.casefold() == first.get(column, "").casefold() for column, text in texts.items())
+    cells, first = grid.cells.get(row, {}), grid.cells.get(header, {})
+    if sum(_same_text(cell, first.get(column)) for column, cell in cells.items()) < 2:
+        return False
+    texts, titles = headings(grid, row), headings(grid, header)
+    same = sum(text.casefold() == titles.get(column, "").casefold() for column, text in texts.items())
     return same >= 2 and same * 10 >= len(texts) * 6
+
+
+def _same_text(cell: SheetCell, other: SheetCell | None) -> bool:
+    """Tell, quickly, whether two texts may be the same."""
+    one, two = cell.value, other.value if other else None
+    return isinstance(one, str) and isinstance(two, str) and one.strip()[:2].casefold() == two.strip()[:2].casefold()
 
 
 def plan(
@@ -235,14 +258,17 @@ def _given(titles: Mapping[int, str], said: TableAnswers | None, sheet: str) -> 
     """Resolve a person's columns: by heading first, then by letter."""
     found: dict[int, str] = {}
     for key, field in (said.columns if said else {}).items():
-        found[column_named(titles, key, sheet)] = field
+        column = column_named(titles, key, sheet)
+        if column in found or (field in found.values() and field not in (IGNORE, *SEVERAL)):
+            raise BadValue(f"{sheet}: {field} is named for two columns, or {key!r} twice", location="table.columns")
+        found[column] = field
     return found
 
 
 def column_named(titles: Mapping[int, str], key: str, sheet: str) -> int:
-    """Return the column with the heading, or else the letter, ``key``; raises :class:`BadValue`."""
+    """Return the column with the heading, or else the letter, ``key`` (or ``column KEY``); raises :class:`BadValue`."""
     same = [column for column, title in titles.items() if title and _same(title, key)]
-    number = number_of(key.strip())
+    number = number_of(re.sub("^column ", "", key.strip()))
     if len(same) == 1 or (same and number not in titles):
         if len(same) > 1:
             raise BadValue(

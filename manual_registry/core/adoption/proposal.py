@@ -240,7 +240,7 @@ class FileFinding:
 class Proposal:
     """All that `adopt` would do with one spreadsheet; nothing is open when ``questions`` is empty.
 
-    ``files`` is filled by ``adapters.adoption.look_up``, one finding per row.
+    ``files`` is filled by ``adapters.adoption.look_up``: one finding per row, in the order of the rows.
     """
 
     plan: Plan
@@ -253,6 +253,11 @@ class Proposal:
     def finding(self, row: AdoptedRow) -> FileFinding | None:
         """Return what was found of the file of ``row``; None before anything was looked for."""
         return next((one for one in self.files if (one.sheet, one.row) == (row.sheet, row.row)), None)
+
+    @property
+    def pairs(self) -> tuple[tuple[AdoptedRow, FileFinding], ...]:
+        """Every row with what was found of its file; empty before anything was looked for."""
+        return tuple(zip(self.rows, self.files, strict=True)) if self.files else ()
 
 
 class Remarks:

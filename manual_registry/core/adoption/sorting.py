@@ -79,10 +79,10 @@ def _reason(
     if repeats(grid, row, table.header_row or 0):
         return "the headings again"
     own = [cell for cell in cells.values() if cell.merged != "down"]
-    first = clean(shown(own[0]))
-    if _TOTAL.fullmatch(first):
-        return "a total or summary"
     model, version = names
+    first = clean(shown(own[0]))
+    if _TOTAL.fullmatch(first) or (model and _TOTAL.fullmatch(clean(shown(model)))):
+        return "a total or summary"
     named = version if table.column_of("version") else model
     if len(own) == 1 and own[0] is not named:
         return "a footnote" if _FOOTNOTE.match(first) else f"a heading or remark ({_short(first)})"
