@@ -19,12 +19,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkbookState:
-    """What the file on disk is: ``present``; the ledger head that it names (None: not ours or damaged)."""
+    """What the file on disk is: ``present``; the ledger head that it names (None: not ours or damaged).
+
+    ``link_prefix`` is what its links begin with (None: it does not say); the file may have been moved since.
+    """
 
     present: bool
     registry_id: str | None = None
     head_seq: int | None = None
     head_hash: str | None = None
+    link_prefix: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

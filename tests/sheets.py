@@ -100,10 +100,16 @@ def cell_at(path: Path, row: int, heading: str, *, sheet: str = "Models") -> Any
     return found.cell(row, columns(found)[heading]).value
 
 
-def delete_row(path: Path, sheet: str, row_id: str) -> None:
-    """Delete a row as a spreadsheet does: what is below moves up."""
+def delete_rows(path: Path, sheet: str, *row_ids: str) -> None:
+    """Delete rows as a spreadsheet does: what is below moves up (openpyxl would leave the links behind)."""
     with opened(path) as book:
-        book[sheet].delete_rows(row_of(book[sheet], row_id))
+        found = book[sheet]
+        for row in found.iter_rows():
+            for one in row:
+                one.hyperlink = None
+        found._hyperlinks = []
+        for row_id in row_ids:
+            found.delete_rows(row_of(found, row_id))
 
 
 Order = Callable[[list[list[Any]]], list[list[Any]]]

@@ -43,9 +43,9 @@ def allowed_path(allowed: Sequence[Path], typed: str, *, base: Path | None = Non
         if _plain(top, parts):
             _refuse_keys(candidate, typed, where)
             return candidate
-    places = " or ".join(str(one) for one in allowed)
-    raise PathEscapes(
-        f"{where} {_shown(typed)}: nothing of that name lies below {places} (links are not followed)",
+    raise PathEscapes(  # no path of this machine: the text goes into a workbook that others read
+        f"{where} {_shown(typed)}: nothing of that name lies below the registry or the --from directory (links are not"
+        " followed)",
         location=where,
         hint="mreg sync --from DIR",
     )

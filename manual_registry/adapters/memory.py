@@ -91,9 +91,15 @@ def forget(registry_id: str, root: Path | str) -> str | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settled:
-    """A workbook as a `sync` left it, with nothing open: its SHA-256, the ledger's head, the ledger's mark then."""
+    """What a `sync` left, with nothing open.
 
+    ``workbook`` is its path, ``sha256`` its hash, ``config`` that of registry.toml; ``seq`` and ``hash`` are the ledger's
+    head, ``mark`` is the state of its directory.
+    """
+
+    workbook: str
     sha256: str
+    config: str
     seq: int
     hash: str
     mark: str
@@ -107,7 +113,6 @@ class Seen:
     """
 
     written: str | None = None
-    settled: Settled | None = None
     merged: tuple[str, ...] = ()
 
 
@@ -115,33 +120,39 @@ class Seen:
 _MERGED: Final = 50
 
 
+def recall_settled(root: Path) -> Settled | None:
+    """Return how the last sync of the registry at ``root`` left things; None when it left something open."""
+    record = _read(_settled_file(root)) or {}
+    texts = {name: record.get(name) for name in ("workbook", "sha256", "config", "hash", "mark")}
+    seq = record.get("seq")
+    if type(seq) is not int or not all(isinstance(one, str) for one in texts.values()):
+        return None
+    return Settled(seq=seq, **{name: str(one) for name, one in texts.items()})
+
+
+def remember_settled(root: Path, settled: Settled) -> None:
+    """Remember that a sync left nothing open; a memory that cannot be written costs speed only."""
+    if settled != recall_settled(root):
+        _keep(_settled_file(root), {"root": _place(root), **asdict(settled)})
+
+
+def _settled_file(root: Path) -> Path:
+    return state_dir() / "settled" / f"{_key(root)}.json"
+
+
 def recall_view(root: Path, workbook: Path) -> Seen:
     """Return what is known of the workbook of the registry at ``root``; nothing is known when it cannot be read."""
     record = _read(_view_file(root, workbook)) or {}
-    settled, merged = record.get("settled"), record.get("merged")
-    written = record.get("written")
+    written, merged = record.get("written"), record.get("merged")
     return Seen(
         written=written if isinstance(written, str) else None,
-        settled=_settled(settled) if isinstance(settled, dict) else None,
         merged=tuple(one for one in merged if isinstance(one, str)) if isinstance(merged, list) else (),
     )
-
-
-def _settled(found: dict[str, Any]) -> Settled | None:
-    sha256, seq, digest, mark = (found.get(name) for name in ("sha256", "seq", "hash", "mark"))
-    if type(seq) is not int or not all(isinstance(one, str) for one in (sha256, digest, mark)):
-        return None
-    return Settled(sha256=str(sha256), seq=seq, hash=str(digest), mark=str(mark))
 
 
 def remember_written(root: Path, workbook: Path, sha256: str) -> None:
     """Remember what this machine has just written there; a memory that cannot be written costs speed only."""
     _remember_view(root, workbook, replace(recall_view(root, workbook), written=sha256))
-
-
-def remember_settled(root: Path, workbook: Path, settled: Settled) -> None:
-    """Remember that a sync left nothing open."""
-    _remember_view(root, workbook, replace(recall_view(root, workbook), settled=settled))
 
 
 def remember_merged(root: Path, workbook: Path, sha256: str) -> None:
@@ -152,24 +163,27 @@ def remember_merged(root: Path, workbook: Path, sha256: str) -> None:
 
 
 def _remember_view(root: Path, workbook: Path, seen: Seen) -> None:
-    if seen == recall_view(root, workbook):
-        return
-    record = {"root": _place(root), "workbook": _place(workbook), **asdict(seen)}
+    if seen != recall_view(root, workbook):
+        record = {"root": _place(root), "workbook": _place(workbook), **asdict(seen)}
+        _keep(_view_file(root, workbook), record)
+
+
+def _keep(path: Path, record: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):  # `remember` tells that this machine cannot remember
-        _replace(_view_file(root, workbook), json.dumps(record, sort_keys=True).encode() + b"\n")
+        _replace(path, json.dumps(record, sort_keys=True).encode() + b"\n")
 
 
 def _view_file(root: Path, workbook: Path) -> Path:
-    return state_dir() / "views" / f"{_view_key(root, workbook)}.json"
+    return state_dir() / "views" / f"{_key(root, workbook)}.json"
 
 
 def renderings_dir(root: Path, workbook: Path) -> Path:
     """Return where the tool's own last renderings of this workbook are kept (RP-3)."""
-    return state_dir() / "renderings" / _view_key(root, workbook)
+    return state_dir() / "renderings" / _key(root, workbook)
 
 
-def _view_key(root: Path, workbook: Path) -> str:
-    name = f"{_place(root)}\n{_place(workbook)}".encode("utf-8", "surrogateescape")
+def _key(*places: Path) -> str:
+    name = "\n".join(_place(one) for one in places).encode("utf-8", "surrogateescape")
     return hashlib.sha256(name).hexdigest()[:32]
 
 

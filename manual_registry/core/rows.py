@@ -272,7 +272,7 @@ def _history_rows(events: Sequence[Event]) -> list[Row]:
 def _read_me(state: State) -> tuple[tuple[str, str], ...]:
     return (
         ("What this is", f"The tracking spreadsheet of the models of {state.system}, an AI system of {state.risk} risk. It is a view of the ledger beside it: whatever stands here can be checked there."),
-        ("What you may edit", "Owner, Notes and Stage on Models; Decision, Approver, Approval date and Comment on Approvals (their headings have a colour of their own). Your own columns and sheets are yours."),
+        ("What you may edit", "Owner, Notes and Stage on Models; Decision, Approver, Approval date and Comment on Approvals (their headings have a colour of their own). A row that you type on Models registers a version; Check says what it lacks. Your own columns and sheets are yours."),
         ("What a Stage edit means", "A request. The stage changes when the approval has been signed and the promotion has been made."),
         ("What cannot be edited", "Everything else. It belongs to the tool; an edit is told and does not change the record."),
         ("Nothing is deleted", "A deleted row deletes nothing. Versions are archived, never removed (archive_policy.md, RP-2)."),
@@ -318,4 +318,5 @@ def build_view(state: State, events: Sequence[Event], *, link_prefix: str = "") 
             ),
         ),
         read_me=_read_me(state),
+        link_prefix=link_prefix,
     )

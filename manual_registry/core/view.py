@@ -74,7 +74,8 @@ class View:
     """The whole workbook at one ledger head.
 
     ``registry_id``: 32 hex; ``head_seq`` and ``head_hash`` (``sha256:…``) go into custom document properties; ``as_of``
-    is the head event's time; ``read_me`` are the lines of the Read me sheet (heading, text).
+    is the head event's time; ``read_me`` are the lines of the Read me sheet (heading, text); ``link_prefix`` leads from
+    the workbook to the registry, as all links do.
     """
 
     registry_id: str
@@ -84,6 +85,7 @@ class View:
     as_of: str
     sheets: tuple[Sheet, ...]
     read_me: tuple[tuple[str, str], ...]
+    link_prefix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

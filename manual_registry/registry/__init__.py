@@ -5,6 +5,20 @@ ledger, storage and workbook in that order. Nothing here prints; every method re
 :class:`~manual_registry.core.errors.RegistryError`.
 """
 
-from manual_registry.registry.facade import Registry
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from manual_registry.registry.facade import Registry
 
 __all__ = ["Registry"]
+
+
+def __getattr__(name: str) -> Any:
+    # The facade is imported where it is asked for: a `sync` with nothing to do needs none of it.
+    if name == "Registry":
+        from manual_registry.registry.facade import Registry as found
+
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,7 +11,8 @@ from manual_registry.registry.commands.approve import ApproveCommands
 from manual_registry.registry.commands.change import ChangeCommands
 from manual_registry.registry.commands.read import ReadCommands
 from manual_registry.registry.commands.roster import RosterCommands
-from manual_registry.registry.workspace import Clock, Workspace, find_root, utc_now
+from manual_registry.registry.roots import find_root
+from manual_registry.registry.workspace import Clock, Workspace, utc_now
 
 if TYPE_CHECKING:
     from manual_registry.core.results import Result

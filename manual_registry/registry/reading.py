@@ -18,8 +18,6 @@ from manual_registry.registry.access import read
 from manual_registry.registry.references import find, there
 
 if TYPE_CHECKING:
-    import pandas
-
     from manual_registry.registry.workspace import Loaded, Workspace
 
 
@@ -86,49 +84,6 @@ def card(work: Workspace, ref: str) -> str:
     return render("card.md.j2", record=whole)
 
 
-#: What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def export_csv(work: Workspace) -> bytes:
-    """Return the register as CSV; metrics and tags as columns of their own, no cell can act as a formula."""
-    import csv
-    import io
-
-    flat = [_flat(row) for row in rows(work)]
-    names = list(dict.fromkeys(name for row in flat for name in row))
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow([_harmless(name) for name in names])
-    writer.writerows([_harmless(row.get(name)) for name in names] for row in flat)
-    return stream.getvalue().encode("utf-8")
-
-
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    table = {name: value for name, value in row.items() if name not in ("metrics", "tags")}
-    table |= {f"metrics.{name}": value for name, value in row["metrics"].items()}
-    return table | {f"tag.{name}": value for name, value in row["tags"].items()}
-
-
-def _harmless(value: Any) -> Any:
-    if isinstance(value, list):
-        value = "; ".join(str(item) for item in value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def to_dataframe(work: Workspace) -> pandas.DataFrame:
-    """Return the register as a table with proper types; metrics become ``metrics.<name>`` columns."""
-    import pandas as pd
-
-    frame = pd.DataFrame([_flat(row) for row in rows(work)])
-    for name in ("registered_at", "approval_date", "deployment_date", "training_date"):
-        if name in frame:
-            frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
-    if "stage" in frame:
-        frame["stage"] = pd.Categorical(frame["stage"], categories=[stage.value for stage in Stage], ordered=True)
-    return frame
-
-
 # -- status -----------------------------------------------------------------------------------------------
 
 
@@ -137,7 +92,7 @@ def status(work: Workspace) -> dict[str, Any]:
     loaded = read(work)
     state = loaded.state
     pending = [documents.approval_row(state, one, work.clock()) for one in state.requests.values()]
-    pending = [one for one in pending if one["status"] == "requested"]
+    pending = [one for one in pending if one["status"] in ("requested", "filled")]
     moves = [one.ref for one in state.versions.values() if one.move_pending]
     counts = Counter(one.stage for one in state.versions.values())
     behind = _view_behind(work, loaded)

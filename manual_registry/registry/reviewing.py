@@ -23,7 +23,7 @@ def listing(work: Workspace, *, pending: bool) -> list[dict[str, Any]]:
     state = read(work).state
     rows = [approval_row(state, one, work.clock()) for one in state.requests.values()]
     rows += [baseline_row(one) for one in state.baselines.values()]
-    return [row for row in rows if not pending or row["status"] == "requested"]
+    return [row for row in rows if not pending or row["status"] in ("requested", "filled")]
 
 
 def show(work: Workspace, name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from manual_registry.core.errors import RegistryError
-from manual_registry.core.syncing import Item, Outcome, Spot, item
+from manual_registry.core.syncing import Outcome, Spot, item
 from manual_registry.core.view import Cell, Difference
 from manual_registry.ports import Instructions, Reading
 
@@ -56,15 +56,6 @@ class Synced:
     def accepted(self, spots: Iterable[Spot]) -> None:
         """The differing value stands in the record: the view's value is written in its place."""
         self.accept |= {*spots}
-
-    @property
-    def events_or_lines(self) -> bool:
-        """Tell whether there was anything to do or to tell."""
-        lists: tuple[list[Item], ...] = (
-            self.outcome.registered, self.outcome.accepted, self.outcome.requested, self.outcome.filled,
-            self.outcome.restored, self.outcome.pending, self.outcome.problems,
-        )  # fmt: skip
-        return bool(self.events) or any(lists)
 
     def instructions(self) -> Instructions:
         """Return what the workbook has to be told."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def sync(work: Workspace, *, workbook: Path | None, from_: Path | None) -> Synced:
     """Read people's edits back, then refresh the view; see :meth:`manual_registry.Registry.sync`."""
     path, done = _which(work, workbook, from_)
-    head = unchanged.head_if_settled(work, path)
+    head = None if done.copy else unchanged.head_if_settled(work.root)
     if head is not None:
         done.head = head
         return done
@@ -114,7 +114,7 @@ def _base(work: Workspace, loaded: Loaded, path: Path) -> View | None:
             clause="RP-13",
             hint="mreg verify",
         )
-    return views.view_at(work, loaded.events[: found.head_seq])
+    return views.view_at(work, loaded.events[: found.head_seq], link_prefix=found.link_prefix)
 
 
 def _tell_all(work: Workspace, loaded: Loaded, path: Path, done: Synced) -> None:
@@ -178,7 +178,7 @@ def _finish(work: Workspace, path: Path, done: Synced) -> None:
     from manual_registry.registry import views
 
     with WriteLock(work.root):
-        mark = unchanged.mark(work)
+        mark = unchanged.mark(work.root)
         loaded = work.load()
         done.head = loaded.head
         left = None
@@ -190,4 +190,4 @@ def _finish(work: Workspace, path: Path, done: Synced) -> None:
         work.remember(loaded)
         copies = views.unmerged(work, loaded.state.registry_id)
         work.warn(*(views.copy_told(work, copy) for copy in copies if copy != path))
-        unchanged.remember(work, path, loaded, done, left, mark)
+        unchanged.remember(work, loaded, done, left, mark)

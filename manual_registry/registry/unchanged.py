@@ -1,9 +1,9 @@
 """Nothing changed: `sync` answers from what this machine remembers of its last run, before anything heavy is loaded.
 
-It rests on the SHA-256 of the workbook, on the ledger's head (its file hashed again, no file behind it) and on the time
-stamps of the ledger's directory, which change when any event file is added, removed or replaced. All three as the last
-sync left them, and that sync left nothing open: then this one has nothing to do. In every other case the long way is
-taken. What an old event file says is not looked at here, nor is anything written on the strength of it.
+It rests on the SHA-256 of the workbook and of registry.toml, on the ledger's head (its file hashed again, no file behind
+it) and on the time stamps of the ledger's directory, which change when any event file is added, removed or replaced. All
+of them as the last sync left them, and that sync left nothing open: then this one has nothing to do. In every other case
+the long way is taken. What an old event file says is not looked at here, nor is anything written on the strength of it.
 """
 
 from __future__ import annotations
@@ -11,27 +11,36 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from manual_registry.adapters import memory
 from manual_registry.adapters.synced_folder import copy_candidates
-from manual_registry.core.errors import RegistryError
+from manual_registry.registry.roots import CONFIG
 
 if TYPE_CHECKING:
+    from manual_registry.core.errors import Json
     from manual_registry.ports import Refreshed
     from manual_registry.registry.synced import Synced
     from manual_registry.registry.workspace import Loaded, Workspace
 
+_LISTS: Final = ("registered", "accepted", "requested", "filled", "restored", "pending", "problems")
 
-def head_if_settled(work: Workspace, path: Path) -> tuple[int, str] | None:
-    """Return the ledger's head when the last sync of this very file at this very head left nothing to do."""
-    known = memory.recall_view(work.root, work.workbook_path)
-    if known.settled is None or path != work.workbook_path or _half_made(work.root) or copy_candidates(path):
+
+def head_if_settled(root: Path) -> tuple[int, str] | None:
+    """Return the ledger's head when the last sync of these very files at this very head left nothing to do."""
+    known = memory.recall_settled(root)
+    if known is None or known.mark != mark(root) or _half_made(root) or not _stands(root, known.seq, known.hash):
         return None
-    head = known.settled.seq, known.settled.hash
-    if known.settled.mark != mark(work) or not _stands(work, *head):
+    path = Path(known.workbook)
+    if known.config != file_sha256(root / CONFIG) or known.sha256 != file_sha256(path) or copy_candidates(path):
         return None
-    return head if known.settled.sha256 == file_sha256(path) else None
+    return known.seq, known.hash
+
+
+def nothing_document(head: tuple[int, str]) -> dict[str, Json]:
+    """Return ``manual-registry/sync/1`` of a sync that has nothing to do."""
+    lists: dict[str, Json] = {name: [] for name in _LISTS}
+    return {"schema": "manual-registry/sync/1", **lists, "ledger": {"seq": head[0], "hash": head[1]}}
 
 
 def merged(work: Workspace, copy: Path) -> bool:
@@ -39,21 +48,20 @@ def merged(work: Workspace, copy: Path) -> bool:
     return file_sha256(copy) in memory.recall_view(work.root, work.workbook_path).merged
 
 
-def mark(work: Workspace) -> str | None:
+def mark(root: Path) -> str | None:
     """Return what tells whether any name in ledger/ has changed; None: it cannot be told."""
     try:
-        facts = os.stat(work.ledger.directory)  # noqa: PTH116 - pathlib costs more than the call
+        facts = os.stat(root / "ledger")  # noqa: PTH116 - pathlib costs more than the call
     except OSError:
         return None
     return f"{facts.st_dev}:{facts.st_ino}:{facts.st_mtime_ns}:{facts.st_ctime_ns}"
 
 
-def _stands(work: Workspace, seq: int, digest: str) -> bool:
-    name = f"{seq:012d}.json"
-    try:
-        return not work.ledger.has(seq + 1) and f"sha256:{hashlib.sha256(work.ledger.raw(name)).hexdigest()}" == digest
-    except RegistryError:
-        return False
+def _stands(root: Path, seq: int, digest: str) -> bool:
+    """Tell whether the head's file is what it was, and the last one."""
+    path, behind = (root / "ledger" / f"{number:012d}.json" for number in (seq, seq + 1))
+    plain = path.is_file() and not path.is_symlink() and not os.path.lexists(behind)
+    return plain and f"sha256:{file_sha256(path)}" == digest
 
 
 def _half_made(root: Path) -> bool:
@@ -73,18 +81,18 @@ def file_sha256(path: Path) -> str | None:
         return None
 
 
-def remember(
-    work: Workspace, path: Path, loaded: Loaded, done: Synced, left: Refreshed | None, before: str | None
-) -> None:
+def remember(work: Workspace, loaded: Loaded, done: Synced, left: Refreshed | None, before: str | None) -> None:
     """Keep what the next sync may rest on; ``before`` is the ledger's mark from before ``loaded`` was read."""
-    clean = not (done.outcome.pending or done.outcome.problems or done.keep)
     if done.copy:
-        if clean and done.reading is not None:
+        if done.reading is not None and not (done.outcome.pending or done.outcome.problems):
             memory.remember_merged(work.root, work.workbook_path, done.reading.sha256)
         return
     if left is None or left.sha256 is None or left.waiting or done.keep or done.outcome.pending:
         return
-    if before is not None and before == mark(work):
-        seq, digest = loaded.head
-        settled = memory.Settled(sha256=left.sha256, seq=seq, hash=digest, mark=before)
-        memory.remember_settled(work.root, path, settled)
+    config = file_sha256(work.root / CONFIG)
+    if config is not None and before is not None and before == mark(work.root):
+        path, (seq, digest) = str(work.workbook_path.resolve()), loaded.head
+        memory.remember_settled(
+            work.root,
+            memory.Settled(workbook=path, sha256=left.sha256, config=config, seq=seq, hash=digest, mark=before),
+        )

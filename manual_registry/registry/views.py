@@ -164,10 +164,14 @@ def behind(work: Workspace, loaded: Loaded) -> bool:
     )
 
 
-def view_at(work: Workspace, events: list[Event], state: State | None = None) -> View:
-    """Return the view at the last of ``events``, with links as the workbook's place needs them."""
-    prefix = os.path.relpath(work.root, work.workbook_path.parent)
-    return build_view(state or fold(events), events, link_prefix="" if prefix == "." else Path(prefix).as_posix() + "/")
+def view_at(
+    work: Workspace, events: list[Event], state: State | None = None, *, link_prefix: str | None = None
+) -> View:
+    """Return the view at the last of ``events``; links are as the workbook's place needs them, or as it was written."""
+    if link_prefix is None:
+        place = os.path.relpath(work.root, work.workbook_path.parent)
+        link_prefix = "" if place == "." else Path(place).as_posix() + "/"
+    return build_view(state or fold(events), events, link_prefix=link_prefix)
 
 
 def base_view(work: Workspace, loaded: Loaded) -> View | None:
@@ -178,7 +182,7 @@ def base_view(work: Workspace, loaded: Loaded) -> View | None:
     seq = found.head_seq
     if found.registry_id != loaded.state.registry_id or seq is None or loaded.state.hashes.get(seq) != found.head_hash:
         return None
-    return view_at(work, loaded.events[:seq])
+    return view_at(work, loaded.events[:seq], link_prefix=found.link_prefix)
 
 
 def _workbook(work: Workspace, loaded: Loaded) -> None:
@@ -225,7 +229,7 @@ def unmerged(work: Workspace, registry_id: str) -> tuple[Path, ...]:
     from manual_registry.adapters import memory
     from manual_registry.adapters.workbook.copies import conflict_copies
 
-    path = work.workbook_path
+    path = work.workbook_path.resolve()
     found = conflict_copies(path, registry_id)
     merged = memory.recall_view(work.root, path).merged if found else ()
     return tuple(copy for copy in found if file_sha256(copy) not in merged)

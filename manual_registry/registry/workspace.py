@@ -21,7 +21,6 @@ from manual_registry.adapters import config as configs
 from manual_registry.adapters.ledger_files import LedgerFiles
 from manual_registry.core.errors import (
     LostRace,
-    NoRegistry,
     PolicyDiffers,
     RegistryError,
     raise_for,
@@ -74,25 +73,6 @@ def _no_collector() -> Iterator[None]:
     finally:
         if before:
             gc.enable()
-
-
-def find_root(path: Path | None, environ: Mapping[str, str]) -> Path:
-    """Return the registry root: ``path``, else ``$MANUAL_REGISTRY``, else the nearest parent with a registry.toml."""
-    named = path or (Path(environ["MANUAL_REGISTRY"]) if environ.get("MANUAL_REGISTRY") else None)
-    if named is not None:
-        if not (named / configs.FILE).is_file():
-            raise NoRegistry(
-                f"{named} is not a registry: it has no {configs.FILE}", location=str(named), hint=f"mreg init {named}"
-            )
-        return named.resolve()
-    here = Path.cwd()
-    for candidate in (here, *here.parents):
-        if (candidate / configs.FILE).is_file():
-            return candidate
-    raise NoRegistry(
-        f"no registry here: neither {here} nor a folder above it has a {configs.FILE}",
-        hint="mreg init --risk minimal",
-    )
 
 
 class Workspace:

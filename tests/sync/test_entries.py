@@ -51,6 +51,8 @@ def test_a_good_entry_becomes_an_event_and_waits_for_its_signature(asked: World)
     assert row["Status"] == "filled"
     told = "Filled in, NOT yet signed: mreg approval sign A4 --as lead@example.org --comment 'read the card; it'\"'\"'s good'"
     assert row["Check"] == told
+    assert [one["id"] for one in asked.as_().approval_list(pending=True)] == ["A4"], "it still waits for its signature"
+    assert [one["id"] for one in asked.as_().status()["pending"]] == ["A4"]
     assert (row["Decision"], row["Approver"], row["Approval date"]) == ("approved", LEAD, TODAY)
     assert asked.as_().show("churn@1")["stage"] == "experimental"
     with pytest.raises(Exception, match="signature"):

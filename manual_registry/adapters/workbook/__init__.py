@@ -54,6 +54,7 @@ class OpenpyxlWorkbook:
             registry_id=found.get(package.REGISTRY_ID) or None,
             head_seq=int(number) if whole else None,
             head_hash=found.get(package.HEAD_HASH) or None,
+            link_prefix=links.removeprefix("./") if (links := found.get(package.LINKS)) else None,
         )
 
     def differences(self, path: Path, base: View) -> tuple[Difference, ...]:

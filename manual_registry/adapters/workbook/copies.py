@@ -6,12 +6,11 @@ that nobody has touched since the tool wrote it holds nothing to merge.
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from manual_registry.adapters.synced_folder import copy_candidates
-from manual_registry.adapters.workbook import disk, package
+from manual_registry.adapters.workbook import package
 from manual_registry.core.errors import RegistryError
 
 #: A folder may hold much else; so many names that look like copies are opened.
@@ -24,15 +23,17 @@ def conflict_copies(workbook: Path, registry_id: str) -> tuple[Path, ...]:
 
 
 def _is_copy(path: Path, registry_id: str) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
     try:
-        data = disk.read_file(path) if not path.is_symlink() else None
-        return data is not None and _ours(data, path.name, registry_id)
-    except RegistryError:
+        with path.open("rb") as source:
+            return _ours(source, path.name, registry_id)
+    except (OSError, RegistryError):
         return False  # what cannot be read is nobody's to merge; `sync --workbook` says why
 
 
-def _ours(data: bytes, name: str, registry_id: str) -> bool:
-    with package.opened(io.BytesIO(data), name) as archive:
+def _ours(source: IO[bytes], name: str, registry_id: str) -> bool:
+    with package.opened(source, name) as archive:
         found = package.properties(archive)
         touched = found.get(package.RENDERING) != package.fingerprint(package.entries_of(archive))
     return found.get(package.REGISTRY_ID) == registry_id and touched

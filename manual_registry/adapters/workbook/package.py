@@ -50,6 +50,8 @@ REGISTRY_ID: Final = "manual-registry.id"
 HEAD_SEQ: Final = "manual-registry.head-seq"
 HEAD_HASH: Final = "manual-registry.head-hash"
 AS_OF: Final = "manual-registry.as-of"
+#: What links begin with; ``./`` where they need nothing, since an empty property is not kept by every program.
+LINKS: Final = "manual-registry.links"
 RENDERING: Final = "manual-registry.rendering"
 
 

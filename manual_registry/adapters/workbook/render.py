@@ -76,6 +76,7 @@ def properties_of(view: View) -> dict[str, str]:
         package.HEAD_SEQ: str(view.head_seq),
         package.HEAD_HASH: view.head_hash,
         package.AS_OF: view.as_of,
+        package.LINKS: view.link_prefix or "./",
     }
 
 

@@ -62,15 +62,15 @@ class ReadCommands(Commands):
 
     def export_csv(self) -> bytes:
         """Return the register as CSV (UTF-8, header line); a text that a spreadsheet would run gets a ' in front."""
-        from manual_registry.registry import reading
+        from manual_registry.registry import exporting
 
-        return reading.export_csv(self._work)
+        return exporting.export_csv(self._work)
 
     def to_dataframe(self) -> pandas.DataFrame:
         """Return the register as a table: one row per version, dates and stages typed, ``metrics.*`` as columns."""
-        from manual_registry.registry import reading
+        from manual_registry.registry import exporting
 
-        return reading.to_dataframe(self._work)
+        return exporting.to_dataframe(self._work)
 
     def trace(self, ref: str, *, at: str | None = None, hash: bool = True, progress: Progress | None = None) -> Trace:
         """Walk from a version back to code, data, evaluation and signature.
