@@ -1,0 +1,47 @@
+"""Status 8: an optional part, a server or the storage is missing or refuses."""
+
+from __future__ import annotations
+
+from manual_registry.core.errors.base import RegistryError
+
+
+class Unavailable(RegistryError):
+    """The root of everything outside that is missing or refuses."""
+
+    code, status = "MR-X000", 8
+
+
+class DiskFull(Unavailable):
+    """No room left on the device."""
+
+    code = "MR-X001"
+
+
+class StorageReadOnly(Unavailable):
+    """The storage cannot be written."""
+
+    code = "MR-X002"
+
+
+class StorageFailed(Unavailable):
+    """The storage answered with an error."""
+
+    code = "MR-X003"
+
+
+class ToolMissing(Unavailable):
+    """An optional part is not installed."""
+
+    code = "MR-X004"
+
+
+class Busy(Unavailable):
+    """Another writer holds the registry and does not let go."""
+
+    code = "MR-X005"
+
+
+class SigningFailed(Unavailable):
+    """The key holder (agent, ssh-keygen, token) did not sign."""
+
+    code = "MR-X006"

@@ -1,0 +1,11 @@
+"""Status 9: a person's signature is the only thing missing."""
+
+from __future__ import annotations
+
+from manual_registry.core.errors.base import RegistryError
+
+
+class ApprovalWanted(RegistryError):
+    """The approver's signature is the only thing missing."""
+
+    code, status = "MR-W001", 9
