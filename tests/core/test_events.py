@@ -12,7 +12,7 @@ from mutations import CASES
 
 from manual_registry.core import decide as deciding
 from manual_registry.core import events as kinds
-from manual_registry.core import state as folding
+from manual_registry.core import folding, state
 from manual_registry.core.errors import EventUnreadable, FormatTooNew
 from manual_registry.core.ledger import Draft, Event, seal
 from manual_registry.core.touches import is_control, touched
@@ -51,7 +51,7 @@ def test_every_type_has_a_shape_a_decision_an_effect_and_a_sentence() -> None:
 
     assert set(kinds.SHAPES) == set(kinds.EVENT_TYPES)
     assert set(deciding._DECISIONS) == set(kinds.EVENT_TYPES)
-    assert set(folding._APPLY) == set(kinds.EVENT_TYPES)
+    assert set(folding.APPLY) == set(kinds.EVENT_TYPES)
     for kind in kinds.EVENT_TYPES:
         assert summary(example(kind)) != kind, kind
 
@@ -78,7 +78,7 @@ def test_one_member_more_is_newer_one_less_is_unreadable(kind: str, part: typing
     with pytest.raises(FormatTooNew):
         kinds.check_known(changed)
     with pytest.raises(FormatTooNew):
-        folding.State().apply(changed)
+        state.State().apply(changed)
     for member in found:
         less = {name: value for name, value in found.items() if name != member}
         changed = replace(event, subject=less) if part == "subject" else replace(event, data=less)
@@ -93,7 +93,7 @@ def test_an_unheard_of_type_is_newer_never_skipped() -> None:
     assert refusal.value.location == f"ledger/{event.seq:012d}.json"
     assert refusal.value.hint
     with pytest.raises(FormatTooNew):
-        folding.fold([event])
+        state.fold([event])
 
 
 def test_touched_names_the_versions_whose_record_changes() -> None:

@@ -1,0 +1,96 @@
+"""Events of control: genesis, policy, approvers, pipelines, baselines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from manual_registry.core.policy import policy_from
+from manual_registry.core.records import Approver, Baseline, Pipeline
+from manual_registry.core.values import Risk, Role
+
+if TYPE_CHECKING:
+    from manual_registry.core.ledger import Event
+    from manual_registry.core.state import State
+
+
+def created(state: State, event: Event) -> None:
+    """Fold ``registry.created``."""
+    data = event.data
+    state.registry_id = event.hash.removeprefix("sha256:")[:32]
+    state.created_at = event.at
+    _in_force(state, event)
+    for lead in data["leads"]:
+        _enrol(state, event, str(lead["email"]), str(lead["name"]), Role.LEAD, str(lead["key"]), by=event.actor)
+
+
+def _in_force(state: State, event: Event) -> None:
+    state.system = event.data["system"]
+    state.risk = Risk(event.data["risk"])
+    state.placed_on_market = event.data["placed_on_market"]
+    state.policy = policy_from(event.data["policy"], state.risk)
+    state.policy_seq, state.policy_at = event.seq, event.at
+
+
+def policy_signed(state: State, event: Event) -> None:
+    """Fold ``policy.signed``."""
+    _in_force(state, event)
+    state.policy_by = str(event.data["control"]["signer"])
+
+
+def _enrol(state: State, event: Event, email: str, name: str, role: Role, key: str, *, by: str) -> None:
+    state.approvers[email] = Approver(
+        email=email, name=name, role=role, key=key, added_seq=event.seq, added_at=event.at, added_by=by
+    )
+    state.keys.setdefault(key, ("approver", email))
+
+
+def approver_added(state: State, event: Event) -> None:
+    """Fold ``roster.added``."""
+    data = event.data
+    by = str(data["control"]["signer"])
+    _enrol(state, event, event.subject["approver"], data["name"], Role(data["role"]), data["key"], by=by)
+
+
+def approver_revoked(state: State, event: Event) -> None:
+    """Fold ``roster.revoked``."""
+    found = state.approvers.get(event.subject["approver"])
+    if found is not None:
+        found.revoked_seq, found.revoked_at, found.reason = event.seq, event.at, event.data["reason"]
+
+
+def pipeline_added(state: State, event: Event) -> None:
+    """Fold ``pipeline.added``."""
+    name, key = event.subject["pipeline"], event.data["key"]
+    by = str(event.data["control"]["signer"])
+    state.pipelines[name] = Pipeline(name=name, key=key, added_seq=event.seq, added_at=event.at, added_by=by)
+    state.keys.setdefault(key, ("pipeline", name))
+
+
+def pipeline_revoked(state: State, event: Event) -> None:
+    """Fold ``pipeline.revoked``."""
+    found = state.pipelines.get(event.subject["pipeline"])
+    if found is not None:
+        found.revoked_seq, found.revoked_at, found.reason = event.seq, event.at, event.data["reason"]
+
+
+def baseline_opened(state: State, event: Event) -> None:
+    """Fold ``baseline.opened``."""
+    data = event.data
+    name = f"A{event.seq}"
+    state.baselines[name] = Baseline(
+        id=name,
+        source=data["source"],
+        sha256=data["sha256"],
+        versions=list(data["versions"]),
+        seq=event.seq,
+        at=event.at,
+        actor=event.actor,
+    )
+
+
+def baseline_signed(state: State, event: Event) -> None:
+    """Fold ``baseline.signed``."""
+    found = state.baselines.get(event.data["id"])
+    if found is not None:
+        found.signed_seq, found.signed_at = event.seq, event.at
+        found.signer = str(event.data["control"]["signer"])

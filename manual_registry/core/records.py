@@ -1,0 +1,195 @@
+"""Records of the state: a version, an approval request, an approver, a pipeline, a baseline.
+
+Plain data; :mod:`manual_registry.core.folding` fills them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from manual_registry.core.values import Role, Stage
+
+
+@dataclass(kw_only=True, slots=True)
+class Step:
+    """One stay in a stage: entered by event ``seq`` at ``at``."""
+
+    stage: str
+    seq: int
+    at: str
+    actor: str
+    reason: str | None = None
+    approval: str | None = None
+    pipeline: str | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class Deployment:
+    """A stay in an environment; ``ended_at`` None: open."""
+
+    environment: str
+    at: str
+    path: str | None
+    seq: int
+    ended_at: str | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class Request:
+    """An approval request and what came of it.
+
+    ``status``: requested, signed, rejected, used, lapsed or withdrawn; "expired" depends on the clock and is told by
+    :func:`manual_registry.core.approvals.status`. ``ratifies`` is the rollback event that opened it; ``filled`` what a
+    lead wrote into the workbook, which takes effect only when it is signed.
+    """
+
+    id: str
+    kind: str
+    model: str
+    version: str
+    from_stage: str
+    to: str
+    replaces: str | None
+    seq: int
+    at: str
+    actor: str
+    status: str = "requested"
+    issued: list[str] = field(default_factory=list)
+    statement: str | None = None
+    signature: str | None = None
+    signed_seq: int | None = None
+    used_seq: int | None = None
+    ratifies: int | None = None
+    filled: Mapping[str, Any] | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class VersionState:
+    """Everything the ledger says of one version. ``data`` is the data of its registration."""
+
+    model: str
+    version: str
+    seq: int
+    registered_at: str
+    actor: str
+    data: Mapping[str, Any]
+    stage: str = Stage.EXPERIMENTAL.value
+    fields: dict[str, Any] = field(default_factory=dict)
+    evidence: list[Mapping[str, Any]] = field(default_factory=list)
+    gates: list[Mapping[str, Any]] = field(default_factory=list)
+    card: Mapping[str, Any] | None = None
+    environment: Mapping[str, Any] | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    notes_text: str | None = None
+    owner: str | None = None
+    steps: list[Step] = field(default_factory=list)
+    deployments: list[Deployment] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    event_seqs: list[int] = field(default_factory=list)
+    bag: str | None = None
+    bags: list[dict[str, Any]] = field(default_factory=list)
+    staging_approved: bool = False
+    was_production: bool = False
+    archived_seq: int | None = None
+    attached_seq: int = 0
+
+    @property
+    def ref(self) -> str:
+        """``model@version``."""
+        return f"{self.model}@{self.version}"
+
+    @property
+    def blake3(self) -> str:
+        """Hex BLAKE3 content hash of the artefact."""
+        return str(self.data["artefact"]["blake3"])
+
+    @property
+    def sha256(self) -> str:
+        """Hex SHA-256 content hash of the artefact."""
+        return str(self.data["artefact"]["sha256"])
+
+    @property
+    def composite_id(self) -> str:
+        """The composite version identifier, fixed at registration."""
+        return str(self.data["composite_id"])
+
+    @property
+    def move_pending(self) -> bool:
+        """True when the version is archived and its files have not been moved into a bag yet."""
+        return self.stage == Stage.ARCHIVED.value and self.bag is None
+
+    @property
+    def registrants(self) -> frozenset[str]:
+        """Who registered it: the actor, the person who started the CI job, the commit's author (where recorded)."""
+        ci, code = self.data.get("ci") or {}, self.data.get("code") or {}
+        found = (self.actor, ci.get("started_by"), code.get("author"))
+        return frozenset(str(one).lower() for one in found if one)
+
+    def value(self, name: str) -> Any:
+        """Return a field of the registration, or what `attach` filled in later."""
+        found = self.data.get(name)
+        return self.fields.get(name) if found in (None, [], {}) else found
+
+    def open_deployments(self, environment: str | None = None) -> list[Deployment]:
+        """Return deployments that have not ended (in ``environment``)."""
+        return [one for one in self.deployments if one.ended_at is None and environment in (None, one.environment)]
+
+
+@dataclass(kw_only=True, slots=True)
+class ModelState:
+    """A model: versions in order of registration, aliases, the one production version."""
+
+    name: str
+    versions: list[str] = field(default_factory=list)
+    by_lower: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    production: str | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class Approver:
+    """A person of the roster; ``revoked_seq`` None: active. ``key`` is ``type base64``."""
+
+    email: str
+    name: str
+    role: Role
+    key: str
+    added_seq: int
+    added_at: str
+    added_by: str
+    revoked_seq: int | None = None
+    revoked_at: str | None = None
+    reason: str | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class Pipeline:
+    """A pipeline with a key of its own."""
+
+    name: str
+    key: str
+    added_seq: int
+    added_at: str
+    added_by: str
+    revoked_seq: int | None = None
+    revoked_at: str | None = None
+    reason: str | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class Baseline:
+    """What was adopted in one go; ``signed_seq`` None: no lead has confirmed yet what the old sheet stated."""
+
+    id: str
+    source: str
+    sha256: str
+    versions: list[Mapping[str, Any]]
+    seq: int
+    at: str
+    actor: str
+    signed_seq: int | None = None
+    signed_at: str | None = None
+    signer: str | None = None
