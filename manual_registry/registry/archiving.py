@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manual_registry.core import events as kinds
-from manual_registry.core.decide.stages import next_bag, open_deployment
+from manual_registry.core.decide.places import next_bag, open_deployment
 from manual_registry.core.errors import DeletionRefused, RegistryError, StorageUnexpected, raise_for
 from manual_registry.core.ledger import Draft, Event
 from manual_registry.core.policy import retention_until

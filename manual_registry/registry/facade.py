@@ -43,9 +43,9 @@ class Registry(ReadCommands, ChangeCommands, ApproveCommands, RosterCommands):
         ``leads`` are pairs of ``Name <email>`` and the path of an OpenSSH public key; ``placed_on_market`` is a date
         (AI Act Art. 18: retention counts from it). Raises :class:`NameTaken` (nothing is touched).
         """
-        from manual_registry.registry import controlling
+        from manual_registry.registry import initialising
 
-        return controlling.init(
+        return initialising.init(
             Path(directory),
             risk=risk,
             system=system,

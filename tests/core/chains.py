@@ -17,7 +17,8 @@ from manual_registry.core.decide import decide
 from manual_registry.core.decide.control import approver_details, policy_details
 from manual_registry.core.decide.registration import identifier
 from manual_registry.core.decide.remarks import replaced_deployments
-from manual_registry.core.decide.stages import last_used, next_bag
+from manual_registry.core.decide.places import next_bag
+from manual_registry.core.decide.stages import last_used
 from manual_registry.core.errors import RegistryError
 from manual_registry.core.ledger import Draft, Event, seal
 from manual_registry.core.metadata import CARD_FIELDS
@@ -161,6 +162,7 @@ class Chain:
             "policy": dict(self.policy or default_document(Risk(self.risk))),
             "leads": [{"email": one, "name": f"Lead {one[:5]}", "key": key(one).line} for one in self.leads],
             "recovery_key": None,
+            "nonce": "0" * 32,
             "tool": "manual-registry",
         }
         self.add(kinds.CREATED, {}, data, actor=LEAD)

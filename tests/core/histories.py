@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from manual_registry.core import events as kinds
 from manual_registry.core.approvals import is_open
-from manual_registry.core.decide.stages import next_bag
+from manual_registry.core.decide.places import next_bag
 from manual_registry.core.state import Request, VersionState
 from manual_registry.core.times import stamp
 from manual_registry.core.transitions import STEPS

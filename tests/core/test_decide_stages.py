@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manual_registry.core import events as kinds
-from manual_registry.core.decide.stages import last_used, next_bag
+from manual_registry.core.decide.places import next_bag
+from manual_registry.core.decide.stages import last_used
 from manual_registry.core.errors import RegistryError
 from manual_registry.core.policy import default_document
 from manual_registry.core.statements import PROMOTION_NAMESPACE

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from manual_registry.core import events as kinds
 from manual_registry.core.approvals import CLOCK_SLACK
-from manual_registry.core.decide import approvals, control, registration, remarks, stages
+from manual_registry.core.decide import approvals, control, places, registration, remarks, stages
 from manual_registry.core.errors import (
     BadEmail,
     BadTime,
@@ -42,9 +42,9 @@ _DECISIONS: dict[str, Decision] = {
     kinds.ATTACHED: registration.attached,
     kinds.PROMOTED: stages.promoted,
     kinds.ROLLED_BACK: stages.rolled_back,
-    kinds.ARCHIVED: stages.archived,
-    kinds.MOVED: stages.moved,
-    kinds.UNARCHIVED: stages.unarchived,
+    kinds.ARCHIVED: places.archived,
+    kinds.MOVED: places.moved,
+    kinds.UNARCHIVED: places.unarchived,
     kinds.DEPLOYED: remarks.deployed,
     kinds.DEPLOYMENT_ENDED: remarks.deployment_ended,
     kinds.ALIAS_SET: remarks.alias_set,

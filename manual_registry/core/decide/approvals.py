@@ -102,8 +102,10 @@ def _comment(statement: str) -> list[RegistryError]:
 def _ratified_in_time(state: State, request: Request, event: Event) -> list[RegistryError]:
     if request.ratifies is None:
         return []
-    late = (moment_of(event) - parse_time(request.at)).total_seconds() > core.RATIFY_HOURS * 3600
-    if not late:
+    # What was written since the rollback counts too: a clock that was set back does not make the signature early.
+    since = [state.times.get(seq, "") for seq in range(request.seq, state.head_seq + 1)]
+    moment = max(moment_of(event), parse_time(max(since, default=event.at) or event.at))
+    if (moment - parse_time(request.at)).total_seconds() <= core.RATIFY_HOURS * 3600:
         return []
     return [
         ApprovalClosed(

@@ -6,12 +6,13 @@ Promotion to production in a high-risk registry needs, together, all that design
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from manual_registry.core import approvals as core
 from manual_registry.core import transitions
 from manual_registry.core.decide.common import document_reasons, find, gate_reasons, moment_of
+from manual_registry.core.decide.identity import identity_reasons
 from manual_registry.core.errors import (
     ApprovalBad,
     ApprovalOutdated,
@@ -20,25 +21,14 @@ from manual_registry.core.errors import (
     ArtefactChanged,
     EventUnreadable,
     FormatTooNew,
-    LeadNeeded,
     NeverInProduction,
-    OpenDeployment,
-    PipelineBad,
-    PipelineMissing,
     ReasonMissing,
     RegistryError,
     TransitionForbidden,
 )
-from manual_registry.core.events import ROLLED_BACK
 from manual_registry.core.ledger import Event
-from manual_registry.core.sshsig import verify
 from manual_registry.core.state import Request, State, VersionState
 from manual_registry.core.statements import (
-    PROMOTION,
-    PROMOTION_NAMESPACE,
-    differing,
-    head_mark,
-    promotion_line,
     read_statement,
     statement_sha256,
 )
@@ -46,7 +36,8 @@ from manual_registry.core.times import parse_time
 from manual_registry.core.values import Risk, Stage, free_text
 
 
-def _reason(text: str | None, *, needed: bool, ref: str) -> list[RegistryError]:
+def reason_given(text: str | None, *, needed: bool, ref: str) -> list[RegistryError]:
+    """Refuse a reason that is missing where one is needed, or is no text."""
     if text is not None:
         free_text(text, where="reason")
     if needed and not (text or "").strip():
@@ -87,18 +78,19 @@ def promoted(state: State, event: Event) -> list[RegistryError]:
         return steps
     needed = state.policy.needs_reason(before, to)
     return [
-        *_reason(data["reason"], needed=needed, ref=record.ref),
+        *reason_given(data["reason"], needed=needed, ref=record.ref),
         *_replaces(state, record, to, data["replaces"]),
         *gate_reasons(state, record, to),
         *document_reasons(state, record, to),
-        *_observed(state, record, to, data["observed"]),
+        *observed_reasons(state, record, to, data["observed"]),
         *_staging_again(state, record, to),
         *approval_reasons(state, event, record, to, data["approval"]),
-        *_identity(state, event, record, to),
+        *identity_reasons(state, event, record, to),
     ]
 
 
-def _observed(state: State, record: VersionState, to: Stage, observed: str | None) -> list[RegistryError]:
+def observed_reasons(state: State, record: VersionState, to: Stage, observed: str | None) -> list[RegistryError]:
+    """Refuse when the artefact was not hashed where it must be, or does not have its registered hash (RP-1)."""
     needed = to is Stage.PRODUCTION and state.risk is Risk.HIGH
     if observed == record.blake3 or (observed is None and not needed):
         return []
@@ -206,91 +198,6 @@ def not_signed(state: State, request: Request) -> RegistryError:
     )
 
 
-def _pipeline_hint(state: State, event: Event, record: VersionState) -> str:
-    active = [one.name for one in state.pipelines.values() if one.revoked_seq is None]
-    if not active:
-        leads = state.active_leads()
-        return f"mreg pipeline add NAME --public-key KEY.pub --as {leads[0].email if leads else 'EMAIL'}"
-    identity = f"--pipeline {active[0]} --pipeline-key FILE"
-    if event.type == ROLLED_BACK:
-        return f'mreg rollback {record.model} --to {record.version} --reason "…" {identity}'
-    return f"mreg promote {record.ref} --to production {identity}"
-
-
-def _identity(state: State, event: Event, record: VersionState, to: Stage) -> list[RegistryError]:
-    promotion = event.data["promotion"]
-    if promotion is not None:
-        return _pipeline_reasons(state, event, record, to, promotion)
-    if state.policy.needs_pipeline(to):
-        return [
-            PipelineMissing(
-                f"{record.ref}: only an enrolled pipeline promotes to production in a high-risk registry",
-                clause="RP-11",
-                hint=_pipeline_hint(state, event, record),
-            )
-        ]
-    if state.policy.needs_pipeline_or_lead(to) and event.actor not in {one.email for one in state.active_leads()}:
-        return [
-            LeadNeeded(
-                f"{record.ref}: a pipeline or a lead promotes to production; {event.actor} is neither",
-                clause="RP-11",
-                hint=f"mreg --actor LEAD promote {record.ref} --to production",
-            )
-        ]
-    return []
-
-
-def _pipeline_reasons(
-    state: State, event: Event, record: VersionState, to: Stage, promotion: Mapping[str, Any]
-) -> list[RegistryError]:
-    if promotion.keys() != {"pipeline", "statement", "signature"}:
-        return [FormatTooNew(f"{record.ref}: a pipeline identity of a kind that this tool does not know yet")]
-    where = f"pipeline {promotion['pipeline']}"
-    pipeline = state.pipelines.get(promotion["pipeline"])
-    if pipeline is None or pipeline.revoked_seq is not None:
-        why = "is not enrolled" if pipeline is None else f"was revoked on {pipeline.revoked_at}"
-        return [PipelineBad(f"{where} {why}", clause="RP-11", hint="mreg pipeline list")]
-    try:
-        key = verify(promotion["statement"].encode("utf-8"), promotion["signature"], namespace=PROMOTION_NAMESPACE)
-    except RegistryError as problem:
-        why = f"{where}: the signature does not hold: {problem.message}"
-        return [PipelineBad(why, clause="RP-11", details={"signature": "broken"})]
-    if key.line() != pipeline.key:
-        return [
-            PipelineBad(
-                f"{where}: signed with {key.fingerprint}, which is not its key",
-                clause="RP-11",
-                hint="mreg pipeline list",
-                details={"signature": "stranger"},
-            )
-        ]
-    found = read_statement(promotion["statement"])
-    if found is None or found.get("predicateType") != PROMOTION:
-        return [PipelineBad(f"{where}: the statement is not one of a promotion", clause="RP-11")]
-    said = found["predicate"]
-    expected = promotion_line(
-        state,
-        record,
-        pipeline,
-        to=to.value,
-        approval=event.data["approval"],
-        run=said.get("run"),
-        issued_at=said["issued_at"],
-    )
-    wrong = differing(found, expected)
-    if wrong:
-        why = f"{where}: signed something else: {', '.join(wrong)} differ"
-        return [PipelineBad(why, clause="RP-11", details=head_mark(state, found, wrong))]
-    return _issued_now(said["issued_at"], event, where)
-
-
-def _issued_now(issued_at: str, event: Event, where: str) -> list[RegistryError]:
-    gap: timedelta = abs(parse_time(issued_at) - moment_of(event))
-    if gap <= core.CLOCK_SLACK:
-        return []
-    return [PipelineBad(f"{where}: signed at {issued_at}, but the promotion is from {event.at}", clause="RP-19")]
-
-
 def last_used(state: State, record: VersionState) -> Request | None:
     """Return the version's approval to production that was used last and was signed."""
     used = [
@@ -319,14 +226,14 @@ def rolled_back(state: State, event: Event) -> list[RegistryError]:
             )
         ]
     return [
-        *_reason(data["reason"], needed=True, ref=record.ref),
+        *reason_given(data["reason"], needed=True, ref=record.ref),
         *_replaces(state, record, Stage.PRODUCTION, data["replaces"]),
         *gate_reasons(state, record, Stage.PRODUCTION),
         *document_reasons(state, record, Stage.PRODUCTION),
-        *_observed(state, record, Stage.PRODUCTION, data["observed"]),
-        *_restored(record, data["restored"]),
+        *observed_reasons(state, record, Stage.PRODUCTION, data["observed"]),
+        *restored_reasons(record, data["restored"]),
         *_rests_on(state, event, record),
-        *_identity(state, event, record, Stage.PRODUCTION),
+        *identity_reasons(state, event, record, Stage.PRODUCTION),
     ]
 
 
@@ -351,72 +258,8 @@ def _rests_on(state: State, event: Event, record: VersionState) -> list[Registry
     return list(judgement.reasons)
 
 
-def archived(state: State, event: Event) -> list[RegistryError]:
-    """Decide an archiving: a reason always, for a production version the approval of its class (RP-6)."""
-    record = find(state, event)
-    if isinstance(record, RegistryError):
-        return [record]
-    data = event.data
-    before = Stage(data["from"])
-    if before.value != record.stage:
-        return [TransitionForbidden(f"{record.ref} is in {record.stage}, not in {before}", clause="RP-9")]
-    reasons = [
-        *transitions.check("archive", before, Stage.ARCHIVED, ref=record.ref),
-        *_reason(data["reason"], needed=True, ref=record.ref),
-        *_observed(state, record, Stage.ARCHIVED, data["observed"]),
-        *open_deployment(record),
-    ]
-    if before is Stage.PRODUCTION or data["approval"] is not None:
-        reasons += approval_reasons(state, event, record, Stage.ARCHIVED, data["approval"])
-    return reasons
-
-
-def open_deployment(record: VersionState) -> list[RegistryError]:
-    """Return a refusal when the version is deployed still (RP-7)."""
-    opened = record.open_deployments()
-    if not opened:
-        return []
-    where = ", ".join(one.environment for one in opened)
-    return [
-        OpenDeployment(
-            f"{record.ref} is deployed in {where}; end that first",
-            clause="RP-7",
-            hint=f"mreg deploy {record.ref} --environment {opened[0].environment} --end",
-        )
-    ]
-
-
-def moved(state: State, event: Event) -> list[RegistryError]:
-    """Decide the end of a move into a bag: of an archived version without a bag, to the next free place."""
-    record = find(state, event)
-    if isinstance(record, RegistryError):
-        return [record]
-    if not record.move_pending:
-        return [TransitionForbidden(f"{record.ref}: no move is pending", clause="RP-5")]
-    if event.data["bag"] != next_bag(record):
-        return [EventUnreadable(f"{record.ref}: the bag belongs at {next_bag(record)}")]
-    return open_deployment(record)
-
-
-def next_bag(record: VersionState) -> str:
-    """Return where the version's next bag goes, below the root: ``archive/m/v``, then ``archive/m/v~2``."""
-    count = len(record.bags) + 1
-    return f"archive/{record.model}/{record.version}" + (f"~{count}" if count > 1 else "")
-
-
-def unarchived(state: State, event: Event) -> list[RegistryError]:
-    """Decide an unarchiving: from archived to staging, with a reason (RP-8)."""
-    record = find(state, event)
-    if isinstance(record, RegistryError):
-        return [record]
-    data = event.data
-    steps = transitions.check("unarchive", Stage(record.stage), Stage.STAGING, ref=record.ref)
-    if steps:
-        return steps
-    return [*_reason(data["reason"], needed=True, ref=record.ref), *_restored(record, data["restored"])]
-
-
-def _restored(record: VersionState, said: bool) -> list[RegistryError]:
+def restored_reasons(record: VersionState, said: bool) -> list[RegistryError]:
+    """Refuse an event that does not say truly whether the files came back from the bag."""
     if said == (record.bag is not None):
         return []
     return [EventUnreadable(f"{record.ref}: the event does not say truly whether the files came from the bag")]
