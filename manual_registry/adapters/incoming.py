@@ -1,10 +1,11 @@
 """Half-made things in models/.incoming/: every move into place can be finished or taken back after a kill.
 
-A job has a random token and up to three names: ``<token>/`` (what is being made), ``<token>.json`` (the
-intent: what is about to appear where, written before it does) and ``<token>.lock`` (held as long as its
-process lives).
+A job has a random token and up to four names: ``<token>/`` (what is being made), ``<token>.json`` (the
+intent: what is about to appear where, written before it does), ``<token>.lock`` (held as long as its
+process lives) and ``<token>.owner`` (the machine it runs on).
 
-Rules held here: a job whose lock can be taken is dead; :func:`stale_jobs` hands it over, and the facade,
+Rules held here: a job whose lock can be taken is dead, save one of another machine where locks do not reach
+other machines: that one counts as dead after a day; :func:`stale_jobs` hands it over, and the facade,
 who knows the ledger, says ``finish`` (an event names it) or ``discard`` (none does). Only what an intent
 names, and what still is what the intent saw, is taken back; other directories are never touched. Removing
 is left to adapters/remover.py.
@@ -17,7 +18,9 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -28,23 +31,29 @@ from manual_registry.adapters.files import (
     make_directory,
     make_read_only,
     move_new,
+    opened,
     os_errors,
     write_new,
 )
 from manual_registry.adapters.locks import FileLock
+from manual_registry.adapters.machines import locks_are_shared, machine_mark
 from manual_registry.core import canonical
 from manual_registry.core.errors import Busy, Json, StorageUnexpected
 
 _TOKEN = re.compile(r"[0-9a-f]{16}")
+#: Seconds after which a job of a machine that no lock reaches counts as dead.
+_PATIENCE = 24 * 3600
 _AREAS = ("models", "archive")
+#: A job of this kind brings ``artefact/`` into a version directory that stands already.
+TAKE_IN = "take-in"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intent:
     """What a job is about to do.
 
-    ``kind`` is register, archive, unarchive or attach; ``target`` the path below the root that will appear
-    (for attach the version directory); ``inode`` the directory that moves there; ``evidence`` ``{path below
+    ``kind`` is register, archive, unarchive, attach or take-in; ``target`` the path below the root that will appear
+    (for attach the version directory, for take-in ``artefact`` in it); ``inode`` the directory that moves there; ``evidence`` ``{path below
     target: sha256}`` of the files that attach adds; ``facts`` whatever else the facade wants back after a
     kill.
     """
@@ -94,7 +103,9 @@ class Job:
             make_directory(target.parent)
             make_read_only(self.directory, top=False)
             self.declare(intent_with_inode(intent, self.directory.stat().st_ino))
-            if not move_new(self.directory, target):
+            with self._version_opened():
+                moved = move_new(self.directory, target)
+            if not moved:
                 raise StorageUnexpected(
                     f"{intent.target}: something stands there that the ledger does not name; look at it, move"
                     " it away and repeat the command",
@@ -102,6 +113,21 @@ class Job:
                 )
             target.chmod(0o555)
         return target
+
+    @contextmanager
+    def _version_opened(self) -> Iterator[None]:
+        """Open the version directory that ``artefact/`` moves into or out of; other targets stand in open ones."""
+        version = (self.root / self.intent.target).parent if self.intent and self.intent.kind == TAKE_IN else None
+        if version is None or version.is_symlink() or not version.is_dir():
+            yield
+            return
+        with opened(version):
+            yield
+
+    def _close_version(self) -> None:
+        """Close the version directory again, which a kill may have left open."""
+        with self._version_opened():
+            pass
 
     def placed(self) -> bool:
         """Tell whether the target is the very directory that this job made."""
@@ -118,6 +144,7 @@ class Job:
         with os_errors(self.directory):
             if self.intent is not None and (self.root / self.intent.target).is_dir():
                 make_read_only(self.root / self.intent.target)
+            self._close_version()
             self._forget()
 
     def discard(self) -> None:
@@ -126,9 +153,11 @@ class Job:
             if self.intent is not None and self.placed() and not self.directory.exists():
                 target = self.root / self.intent.target
                 target.chmod(0o755)  # a directory that moves to another parent has its `..` rewritten
-                move_new(target, self.directory)
+                with self._version_opened():
+                    move_new(target, self.directory)
             elif self.intent is not None and self.intent.evidence:
                 self._discard_evidence(self.root / self.intent.target, self.intent.evidence)
+            self._close_version()
             self._forget()
 
     def leave(self) -> None:
@@ -150,7 +179,13 @@ class Job:
 
     def _forget(self) -> None:
         folder = incoming(self.root)
-        for name in (self.token, f"{self.token}.json.new", f"{self.token}.json", f"{self.token}.lock"):
+        for name in (
+            self.token,
+            f"{self.token}.json.new",
+            f"{self.token}.json",
+            f"{self.token}.owner",
+            f"{self.token}.lock",
+        ):
             remover.discard_incoming(folder / name)
         self._lock.release()
 
@@ -180,7 +215,12 @@ def start(root: Path) -> Job:
             # Another process may take a lock that nobody holds yet for a dead one's, and clear it away.
             if lock.take(0) and lock.path.exists():
                 job = Job(root, token, lock)
-                job.directory.mkdir()
+                try:
+                    (folder / f"{token}.owner").write_text(machine_mark(), encoding="ascii")
+                    job.directory.mkdir()
+                except BaseException:
+                    job.discard()
+                    raise
                 return job
             lock.release()
     raise Busy("models/.incoming: no lock could be had", location=str(folder))
@@ -192,13 +232,39 @@ def stale_jobs(root: Path) -> list[Job]:
     if not folder.is_dir():
         return []
     with os_errors(folder):
-        tokens = {entry.name.split(".")[0] for entry in folder.iterdir()}
         jobs: list[Job] = []
-        for token in sorted(token for token in tokens if _TOKEN.fullmatch(token)):
+        for token in sorted(_tokens(folder) - _elsewhere(root)):
             lock = FileLock(folder / f"{token}.lock")
             if lock.take(0):
                 jobs.append(Job(root, token, lock, read_intent(folder / f"{token}.json")))
         return jobs
+
+
+def jobs_elsewhere(root: Path) -> list[Intent]:
+    """Return what other machines are about to do, as far as locks cannot tell whether they live."""
+    folder = incoming(root)
+    with os_errors(folder):
+        found = [read_intent(folder / f"{token}.json") for token in sorted(_elsewhere(root))]
+    return [intent for intent in found if intent is not None]
+
+
+def _tokens(folder: Path) -> set[str]:
+    names = {entry.name.split(".")[0] for entry in folder.iterdir()} if folder.is_dir() else set()
+    return {name for name in names if _TOKEN.fullmatch(name)}
+
+
+def _elsewhere(root: Path) -> set[str]:
+    """Return the tokens of young jobs that other machines own, where locks do not reach them."""
+    folder = incoming(root)
+    return set() if locks_are_shared(root) else {token for token in _tokens(folder) if _young_stranger(folder, token)}
+
+
+def _young_stranger(folder: Path, token: str) -> bool:
+    try:
+        owner = folder / f"{token}.owner"
+        return owner.read_bytes() != machine_mark().encode() and time.time() - owner.stat().st_mtime < _PATIENCE
+    except FileNotFoundError:
+        return False  # it ended just now, or was killed before it did anything
 
 
 def read_intent(path: Path) -> Intent | None:
@@ -207,8 +273,10 @@ def read_intent(path: Path) -> Intent | None:
         data: Any = canonical.parse(path.read_bytes())
         intent = Intent(**data)
         parts = PurePosixPath(intent.target).parts
+        whole = parts[:3] == parts or (intent.kind == TAKE_IN and parts[0] == "models" and parts[3:] == ("artefact",))
         fit = (
-            len(parts) == 3
+            len(parts) >= 3
+            and whole
             and parts[0] in _AREAS
             and parts[1] == intent.model
             and re.fullmatch(re.escape(intent.version) + r"(~\d+)?", parts[2])
