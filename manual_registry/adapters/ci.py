@@ -6,9 +6,12 @@ claims of the environment, not proofs: a promotion rests on the pipeline's signa
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from manual_registry.core.references import without_credentials
 
@@ -18,8 +21,9 @@ class CiJob:
     """The running job; each field is None where the CI system does not say.
 
     ``provider`` is github, gitlab or generic; ``started_by`` an e-mail address where the system gives one,
-    else a login; ``commit`` a full id in lower case; ``run`` the run's id (``run_url`` its address);
-    ``pipeline`` the name of the workflow, pipeline or job; ``repository`` an address without credentials.
+    else a login; ``commit`` a full id in lower case, ``commit_author`` the address of who wrote it; ``run`` the run's
+    id (``run_url`` its address); ``pipeline`` the name of the workflow, pipeline or job; ``repository`` an address
+    without credentials.
     """
 
     provider: str
@@ -29,9 +33,13 @@ class CiJob:
     run_url: str | None = None
     pipeline: str | None = None
     repository: str | None = None
+    commit_author: str | None = None
 
 
+#: The largest description of an event that is read, in bytes; GitHub's have some 10 kB.
+_LARGEST = 1_000_000
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_ADDRESS = re.compile(r"[^@\s<>]{1,200}@[^@\s<>]{1,200}")
 
 
 def detect(environ: Mapping[str, str]) -> CiJob | None:
@@ -46,13 +54,19 @@ def detect(environ: Mapping[str, str]) -> CiJob | None:
 
 
 def _github(environ: Mapping[str, str]) -> CiJob:
-    """GitHub Actions. GITHUB_TRIGGERING_ACTOR started this (re-)run, GITHUB_ACTOR the first one."""
+    """GitHub Actions. GITHUB_TRIGGERING_ACTOR started this (re-)run, GITHUB_ACTOR the first one.
+
+    Both are logins; the description of a push adds the addresses of who pushed and of the commit's author.
+    """
     server = _first(environ, "GITHUB_SERVER_URL") or "https://github.com"
     repository, run = _first(environ, "GITHUB_REPOSITORY"), _first(environ, "GITHUB_RUN_ID")
+    login, commit = _first(environ, "GITHUB_TRIGGERING_ACTOR", "GITHUB_ACTOR"), _commit(_first(environ, "GITHUB_SHA"))
+    pusher, head = (_part(_event(environ), name) for name in ("pusher", "head_commit"))
     return CiJob(
         provider="github",
-        started_by=_first(environ, "GITHUB_TRIGGERING_ACTOR", "GITHUB_ACTOR"),
-        commit=_commit(_first(environ, "GITHUB_SHA")),
+        started_by=(_email(pusher) if login and pusher.get("name") == login else None) or login,
+        commit=commit,
+        commit_author=_email(_part(head, "author")) if head.get("id") == commit else None,
         run=run,
         run_url=f"{server}/{repository}/actions/runs/{run}" if repository and run else None,
         pipeline=_first(environ, "GITHUB_WORKFLOW"),
@@ -66,6 +80,7 @@ def _gitlab(environ: Mapping[str, str]) -> CiJob:
         provider="gitlab",
         started_by=_first(environ, "GITLAB_USER_EMAIL", "GITLAB_USER_LOGIN"),
         commit=_commit(_first(environ, "CI_COMMIT_SHA")),
+        commit_author=_between_angles(_first(environ, "CI_COMMIT_AUTHOR")),
         run=_first(environ, "CI_PIPELINE_ID", "CI_JOB_ID"),
         run_url=_address(_first(environ, "CI_PIPELINE_URL", "CI_JOB_URL")),
         pipeline=_first(environ, "CI_PIPELINE_NAME", "CI_JOB_NAME"),
@@ -84,6 +99,32 @@ def _generic(environ: Mapping[str, str]) -> CiJob:
         pipeline=_first(environ, "JOB_NAME", "BUILD_DEFINITIONNAME", "CIRCLE_JOB"),
         repository=_address(_first(environ, "GIT_URL", "BUILD_REPOSITORY_URI", "CIRCLE_REPOSITORY_URL")),
     )
+
+
+def _event(environ: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return GitHub's description of what started the workflow; empty where there is none that can be read."""
+    try:
+        with Path(environ.get("GITHUB_EVENT_PATH", "")).open("rb") as file:
+            found = json.loads(file.read(_LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _part(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = of.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _email(person: Mapping[str, Any]) -> str | None:
+    found = person.get("email")
+    return found.strip().lower() if isinstance(found, str) and _ADDRESS.fullmatch(found.strip()) else None
+
+
+def _between_angles(text: str | None) -> str | None:
+    """Return the address out of ``Name <address>``."""
+    found = re.search(r"<([^<>]+)>\s*$", text or "")
+    return _email({"email": found[1]}) if found else None
 
 
 def _first(environ: Mapping[str, str], *names: str) -> str | None:
