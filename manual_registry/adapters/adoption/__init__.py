@@ -1,8 +1,8 @@
 """Brings a team's own spreadsheet in: reads it, finds the files that it names, keeps the mapping file.
 
 ``propose`` reads, ``look_up`` finds and hashes, ``write_mapping`` and ``read_mapping`` are the conversation with the
-person. Rules held here: nothing is written, copied or imported; a file of a person's is opened once, guarded, and
-never changed. What a sheet means is decided in ``core/adoption``.
+person. Rules held here: nothing is copied or imported, and nothing written but the mapping file; a file of a person's is opened
+once, guarded, and never changed. What a sheet means is decided in ``core/adoption``.
 
     proposal = look_up(propose(sheet, read_mapping(file)), sheet_folder=sheet.parent, storage=storage)
 """
@@ -16,18 +16,21 @@ from typing import Final
 
 from manual_registry.adapters.adoption.looking import look_up
 from manual_registry.adapters.adoption.mapping_file import read_mapping, write_mapping
+from manual_registry.adapters.files import put_if_absent
 from manual_registry.core.adoption import Answers, Proposal, propose_sheets
 from manual_registry.core.errors import (
     FilesystemUnsuited,
     FileUnknown,
     MetadataUnreadable,
     RegistryError,
+    StorageFailed,
     WorkbookUnreadable,
 )
 
-__all__ = ["look_up", "propose", "read_mapping", "read_sheet_bytes", "write_mapping"]
+__all__ = ["look_up", "propose", "put_mapping", "read_mapping", "read_sheet_bytes", "write_mapping"]
 
 _LARGEST: Final = 256 * 2**20
+_MOST_MAPPINGS: Final = 1000
 _TEXTS: Final = frozenset({".csv", ".tsv", ".txt"})
 
 
@@ -86,3 +89,25 @@ def _refused(name: str, refused: WorkbookUnreadable) -> RegistryError:
         hint=hint,
         details={"code": refused.code},
     )
+
+
+def put_mapping(proposal: Proposal, sheet: Path) -> Path:
+    """Write the mapping file beside ``sheet`` as ``<sheet>.mapping.toml``; return where it is.
+
+    A file that stands is never overwritten, since a person may have corrected it: the next free number counts, and the
+    same text again is no new file. Raises DiskFull, StorageReadOnly or StorageFailed.
+    """
+    data = write_mapping(proposal).encode("utf-8")
+    for number in range(1, _MOST_MAPPINGS):
+        tail = "" if number == 1 else f"-{number}"
+        path = sheet.with_name(f"{sheet.name}.mapping{tail}.toml")
+        if put_if_absent(path, data, mode=0o644) or _holds(path, data):
+            return path
+    raise StorageFailed(f"{sheet.name}: {_MOST_MAPPINGS} mapping files lie beside it; move some away")
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+    except OSError:
+        return False

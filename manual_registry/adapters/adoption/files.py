@@ -8,6 +8,7 @@ only when it lies where the sheet says; what was found elsewhere is told, and wh
 
 from __future__ import annotations
 
+import json
 import os
 import unicodedata
 from collections.abc import Iterable
@@ -21,6 +22,8 @@ from manual_registry.core.manifest import printable
 #: So many names are indexed below one directory; beyond, moved files are not looked for.
 _MOST_NAMES: Final = 500_000
 _MOST_CANDIDATES: Final = 8
+#: A registry's own directories; what was copied into them is no second place of a file.
+_REGISTRY: Final = frozenset({"models", "archive", "ledger", "approvals", "adopted"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +55,8 @@ class Place:
             self.names = {}
             count = 0
             for directory, directories, files in os.walk(self.path, followlinks=False):
-                directories[:] = [name for name in directories if not name.startswith(".")]
+                ours = _REGISTRY if "registry.toml" in files and "ledger" in directories else ()
+                directories[:] = [name for name in directories if not name.startswith(".") and name not in ours]
                 inner = Path(directory).relative_to(self.path).parts
                 for name in (*directories, *files):
                     self.names.setdefault(folded(name), []).append((*inner, name))
@@ -127,6 +131,23 @@ class Finder:
         if len(hits) == 1 and longest in (depth, len(parts)):
             return Hit(path=path, how=f"at {printable(str(path.relative_to(place.path)))} in {place.label}")
         return Hit(problem="missing", message="not there", candidates=tuple(sorted(hits)[:_MOST_CANDIDATES]))
+
+
+def artefact_within(path: Path) -> Path:
+    """Return the model itself where ``path`` is a version directory, or a bag, of a registry; else ``path``."""
+    for version in (path, path / "data"):
+        record, artefact = version / "record.json", version / "artefact"
+        if path.is_dir() and record.is_file() and artefact.is_dir() and not artefact.is_symlink():
+            try:
+                found = json.loads(record.read_bytes())["registration"]["artefact"]
+                return artefact / found["name"] if found["kind"] == "file" and _plain(found["name"]) else artefact
+            except (OSError, ValueError, KeyError, TypeError, RecursionError):
+                return path
+    return path
+
+
+def _plain(name: object) -> bool:
+    return isinstance(name, str) and name not in ("", ".", "..") and "/" not in name and "\0" not in name
 
 
 def folded(name: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from manual_registry.adapters.adoption.files import Finder, Hit
+from manual_registry.adapters.adoption.files import Finder, Hit, artefact_within
 from manual_registry.adapters.adoption.hashes import Hashes, Verdict
 from manual_registry.core.adoption.locations import names_version, parse_location, several
 from manual_registry.core.adoption.proposal import AdoptedRow, FileFinding, Proposal, Question, TableUse
@@ -87,7 +87,7 @@ def _find(row: AdoptedRow, tables: Sequence[TableUse], finder: Finder, hashes: H
             row=row,
             stated=stated,
             status="found",
-            path=hit.path,
+            path=artefact_within(hit.path),
             how=hit.how,
             answered=answer is not None,
             claimed=finder.find(parse_location(row.raw("storage_location") or "")).path if answer else hit.path,

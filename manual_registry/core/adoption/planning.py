@@ -29,6 +29,11 @@ from manual_registry.core.errors import BadValue
 #: Headings stand within so many rows from the top of a sheet.
 _FIRST_ROWS: Final = 40
 _LAST: Final = 1_048_576
+_LOCATION: Final = "storage_location"
+#: A path, or an address that is none of the web: with a letter in it, so that it is no date.
+_PATH: Final = re.compile(r"(?!https?://)(?=.*[^\W\d])[^\s].*[\\/][^\\/]+")
+
+_Choice = tuple[str, str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -228,6 +233,8 @@ def _columns(
     chosen = _choose(
         {column: matches[column] for column in numbers if column not in given}, set(given.values()), filled
     )
+    if _LOCATION not in {*given.values(), *(one for field, _, choices in chosen.values() for one in (field, *choices))}:
+        _ask_for_paths(grid, table, chosen)
     columns = []
     for column in numbers:
         field, how, choices = (given[column], "person", ()) if column in given else chosen[column]
@@ -238,6 +245,19 @@ def _columns(
             )
         )
     return tuple(columns), [_ask(table, column) for column in columns if column.field == ASK]
+
+
+def _ask_for_paths(grid: SheetGrid, table: TableUse, chosen: dict[int, _Choice]) -> None:
+    """Where no heading says where the files are, suggest the columns whose cells look like paths."""
+    for column, (_, how, _) in list(chosen.items()):
+        texts = [
+            clean(shown(cells[column]))
+            for row, cells in grid.cells.items()
+            if how == "unknown" and (table.header_row or 0) < row <= table.last_row and column in cells
+        ]
+        texts = [text for text in texts if text]
+        if texts and sum(bool(_PATH.fullmatch(text)) for text in texts) * 2 >= len(texts):
+            chosen[column] = (ASK, "asked", (_LOCATION, IGNORE))
 
 
 def _other(cell: SheetCell | None) -> str:
@@ -294,9 +314,6 @@ def _match(grid: SheetGrid, row: int, column: int, title: str) -> Match:
     return alone
 
 
-_Choice = tuple[str, str, tuple[str, ...]]
-
-
 def _choose(matches: Mapping[int, Match], taken: set[str], filled: set[int]) -> dict[int, _Choice]:
     """Give each column its field; what cannot be decided is asked."""
     by_field: dict[str, list[int]] = {}
@@ -337,8 +354,13 @@ def _ask(table: TableUse, column: ColumnUse) -> Question:
 
 
 def tell_columns(done: Plan, remarks: Remarks) -> None:
-    """Remark on hidden columns that are read."""
+    """Remark on hidden columns that are read, and on a table that names no files."""
     for table in done.tables:
+        fields = {one for column in table.columns for one in (column.field, *column.choices)}
+        if table.use and table.columns and _LOCATION not in fields and not table.locations:
+            remarks.add(
+                f"no column says where the files are; name one {_LOCATION} in the mapping file", sheet=table.sheet
+            )
         for column in table.columns:
             if table.use and column.hidden and column.field not in (IGNORE, ASK):
                 remarks.add(

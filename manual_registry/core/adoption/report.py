@@ -173,16 +173,16 @@ def summary(proposal: Proposal) -> dict[str, int]:
 # -- for a terminal ---------------------------------------------------------------------------------------
 
 
-def text(proposal: Proposal) -> str:
-    """Return the whole report as plain text, lines ending in LF."""
+def text(proposal: Proposal, *, done: str | None = None) -> str:
+    """Return the whole report as plain text, lines ending in LF; ``done`` says what came of it (None: nothing yet)."""
     parts = [
         _mapping_lines(proposal.plan),
         _row_lines(proposal),
-        _file_lines(proposal.files),
+        _file_lines(proposal),
         _left_out_lines(proposal),
         _remark_lines(proposal.warnings),
         _question_lines(proposal.questions),
-        _end(proposal),
+        ["", done] if done else _end(proposal),
     ]
     return "\n".join(safe(line) for part in parts for line in part) + "\n"
 
@@ -226,16 +226,21 @@ def _use(table: TableUse, column: ColumnUse) -> str:
 
 
 def _row_lines(proposal: Proposal) -> list[str]:
-    by_model = Counter(one.model or f"{one.stated_model or '?'} (asked)" for one in proposal.rows)
-    lines = _heading(f"Rows to import: {len(proposal.rows)}")
+    left = {(one.sheet, one.row) for one in proposal.not_imported}
+    rows = [one for one in proposal.rows if (one.sheet, one.row) not in left]
+    by_model = Counter(one.model or f"{one.stated_model or '?'} (asked)" for one in rows)
+    lines = _heading(f"Rows to import: {len(rows)}")
     return lines + [
         f"  {model}: {count} version{'s' if count > 1 else ''}" for model, count in sorted(by_model.items())
     ]
 
 
-def _file_lines(files: Sequence[FileFinding]) -> Iterator[str]:
+def _file_lines(proposal: Proposal) -> Iterator[str]:
+    """Count the files, and say of those that are taken what is not plain; of the others the reason is told below."""
+    files = proposal.files
     if not files:
         return
+    left = {(one.sheet, one.row) for one in proposal.not_imported}
     counts = Counter(one.status for one in files)
     names = {
         "found": "found",
@@ -248,7 +253,7 @@ def _file_lines(files: Sequence[FileFinding]) -> Iterator[str]:
     }
     yield from _heading("Files: " + ", ".join(f"{counts[key]} {name}" for key, name in names.items() if counts[key]))
     for one in files:
-        if (
+        if (one.sheet, one.row) not in left and (
             one.status != "found"
             or one.hash in ("differs", "not_comparable")
             or one.also_named_by
