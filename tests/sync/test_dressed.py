@@ -133,6 +133,41 @@ def test_the_same_workbook_saved_by_libreoffice_in_between(dressed: World) -> No
     check_rows(dressed, 23)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("office", [False, True])
+def test_seen_through_the_command_line(dressed: World, office: bool) -> None:
+    """Twenty registrations, three stage changes and an archive as typed; LibreOffice saves it half-way, or not."""
+    if office and OFFICE is None:
+        pytest.skip("LibreOffice is not installed")
+
+    def typed(*words: str) -> None:
+        done = dressed.cli(*words)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), (words, done.stderr)
+
+    before, was = book(dressed).read_bytes(), view(dressed)
+    assert parts_of(before).keys() >= THEIRS
+    for number in range(4, 14):
+        typed("register", "churn", str(number), str(dressed.artefact(str(number))), "--owner", f"owner {number}")
+    if office:
+        book(dressed).write_bytes(by_office(book(dressed).read_bytes(), dressed.place / "office"))
+        before, was = book(dressed).read_bytes(), view(dressed)
+        assert "nothing to do" in dressed.cli("sync").stdout
+    typed_over(dressed, "churn@5", "Owner", "Grace")
+    typed_over(dressed, "churn@7", "Stage", "staging")
+    synced = dressed.cli("sync")
+    assert (synced.returncode, "accepted" in synced.stdout, "requested" in synced.stdout) == (0, True, True)
+    for number in range(14, 24):
+        typed("register", "churn", str(number), str(dressed.artefact(str(number))))
+    typed("promote", "churn@4", "--to", "staging", "--reason", "good")
+    typed("promote", "churn@4", "--to", "production", "--reason", "better")
+    typed("promote", "churn@6", "--to", "staging", "--reason", "next")
+    typed("archive", "churn@1", "--reason", "old")
+    check_foreign(before, book(dressed).read_bytes(), was, view(dressed))
+    check_rows(dressed, 23)
+    assert table(book(dressed))["churn@5"]["Owner"] == "Grace"
+    typed("verify")
+
+
 @pytest.mark.skipif(OFFICE is None, reason="LibreOffice is not installed")
 def test_edits_sorts_and_typed_rows_saved_by_libreoffice(small: World) -> None:
     (small.root / "m.bin").write_bytes(b"typed")

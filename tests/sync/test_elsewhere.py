@@ -280,7 +280,8 @@ def test_a_wrong_setting_is_told(small: World, line: str) -> None:
     file = small.root / "registry.toml"
     file.write_text(file.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
     with pytest.raises(BadConfig, match="qui"):
-        small.as_()
+        small.as_().sync()
+    assert small.as_().list()  # what is read does not rest on it
 
 
 # -- renderings ---------------------------------------------------------------------------------------------
@@ -312,3 +313,16 @@ def test_a_state_directory_that_cannot_be_written_stops_nothing(small: World, mo
     assert counts(registry.sync()) == {"accepted": 1}
     assert memory.recall_view(small.root, book(small)) == memory.Seen()
     assert counts(Registry.open(small.root, actor=LEAD).sync()) == {}
+
+
+def test_a_kept_rendering_is_copied_back(small: World) -> None:
+    """Undo: somebody spoiled the file for good; an older rendering in its place is brought up to date."""
+    small.as_().note("churn@1", "before")
+    older = renderings.kept(small.root, book(small))[-2].read_bytes()
+    small.as_().note("churn@2", "after")
+    book(small).write_bytes(older)
+    assert counts(small.as_().sync()) == {}
+    assert "before" in cell(book(small), "Models", "churn@1", "Notes")
+    assert "after" in cell(book(small), "Models", "churn@2", "Notes")
+    assert nothing(small.as_())
+    assert small.as_().verify().ok

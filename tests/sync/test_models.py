@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sheets import cell, counts, edit, messages, nothing, raw, table
+from sheets import cell, columns, counts, edit, heading_row, messages, nothing, opened, raw, table
 from world import LEAD, SME, World
 
 from manual_registry.core.values import Stage
@@ -64,6 +64,19 @@ def test_an_emptied_cell_empties_the_field(world: World) -> None:
     assert counts(world.as_().sync()) == {"accepted": 1}
     assert shown(world, "churn@1")["owner"] is None
     assert nothing(world.as_())
+
+
+def test_cells_merged_together_empty_nothing(world: World) -> None:
+    """A merge empties all cells but the first; that is the spreadsheet's doing, no person's edit."""
+    with opened(book(world)) as found:
+        sheet = found["Models"]
+        at, first = columns(sheet)["Owner"], heading_row(sheet) + 1
+        sheet.merge_cells(start_row=first, end_row=first + 1, start_column=at, end_column=at)
+    done = world.as_().sync()
+    assert counts(done) == {}
+    assert [shown(world, ref)["owner"] for ref in ("churn@1", "churn@2")] == ["team", "team"]
+    world.as_().note("churn@2", "goes on")
+    assert shown(world, "churn@2")["owner"] == "team"
 
 
 def test_what_an_owner_may_not_be_is_told_in_the_row_and_put_back(world: World) -> None:
@@ -375,7 +388,7 @@ def test_the_json_document(world: World) -> None:
             "column": "Owner",
             "found": "mine",
             "kept": "mine",
-            "message": "Owner of churn@1 accepted",
+            "message": "Owner of churn@1 is now 'mine'",
         }
     ]
     assert document["ledger"]["seq"] == Registry.open(world.root).head[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import tempfile
@@ -121,6 +122,26 @@ def test_random_edits_are_told_right(origin: World, seed: int, edits: int, delet
 @pytest.mark.parametrize("seed", range(4))
 def test_forty_edits_five_deleted_rows_a_shuffled_sheet_on_a_second_machine(origin: World, seed: int) -> None:
     tell_right(origin, seed, 40, 5)
+
+
+def test_the_same_through_the_command_line(origin: World, tmp_path: Path) -> None:
+    shutil.copytree(origin.root, tmp_path / "registry", symlinks=True)
+    path = tmp_path / "registry" / "registry.xlsx"
+    before = table(path)
+    plan = planned(before, 99, 40, 5)
+    carried_out(path, plan)
+    other = {"MANUAL_REGISTRY_STATE": str(tmp_path / "state"), "MANUAL_REGISTRY_CACHE": str(tmp_path / "cache")}
+    done = origin.cli("--json", "sync", actor="other@example.org", cwd=tmp_path / "registry", env=other)
+    assert done.returncode == 0, done.stderr
+    assert "is kept as registry." in done.stderr, "what was put back is not lost"
+    document = json.loads(done.stdout)
+    told = {name: len(lines) for name, lines in document.items() if isinstance(lines, list) and lines}
+    wanted = {name: number for name, number in plan.expected.items() if name and number}
+    assert {name: told.get(name, 0) for name in wanted} == wanted
+    check_lines(document, plan)
+    check_rows(before, table(path), plan)
+    again = origin.cli("sync", actor="other@example.org", cwd=tmp_path / "registry", env=other)
+    assert "nothing to do" in again.stdout
 
 
 def tell_right(origin: World, seed: int, edits: int, deleted: int) -> None:

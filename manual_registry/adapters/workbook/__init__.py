@@ -20,6 +20,7 @@ from manual_registry.core.view import Difference, View
 from manual_registry.ports import Instructions, Reading, Refreshed, TypedRow, WorkbookState
 
 if TYPE_CHECKING:
+    from manual_registry.adapters.workbook.people import OwnColumns
     from manual_registry.adapters.workbook.read import Book
 
 __all__ = ["OpenpyxlWorkbook"]
@@ -47,14 +48,13 @@ class OpenpyxlWorkbook:
             if not path.is_file():
                 raise package.unreadable(path.name, "is no plain file")
             found = package.peek(path)
-        number = found.get(package.HEAD_SEQ, "")
-        whole = number.isascii() and number.isdigit() and len(number) < 16
         return WorkbookState(
             present=True,
             registry_id=found.get(package.REGISTRY_ID) or None,
-            head_seq=int(number) if whole else None,
+            head_seq=_whole(found.get(package.HEAD_SEQ, "")),
             head_hash=found.get(package.HEAD_HASH) or None,
             link_prefix=links.removeprefix("./") if (links := found.get(package.LINKS)) else None,
+            view_version=_whole(found.get(package.VIEW_VERSION, "")),
         )
 
     def differences(self, path: Path, base: View) -> tuple[Difference, ...]:
@@ -79,6 +79,7 @@ class OpenpyxlWorkbook:
         from manual_registry.adapters.workbook.compare import compare, locate_all, typed_rows
         from manual_registry.adapters.workbook.notices import notices
         from manual_registry.adapters.workbook.read import read_book
+        from manual_registry.adapters.workbook.releases import from_other_release
 
         data = disk.read_file(path)
         if data is None:
@@ -90,6 +91,7 @@ class OpenpyxlWorkbook:
             differences=compare(book, base, places),
             typed=typed_rows(book, base, places),
             notices=notices(book, base),
+            other_release=from_other_release(book, base),
         )
 
     def notices(self, path: Path, base: View) -> tuple[str, ...]:
@@ -137,10 +139,48 @@ class OpenpyxlWorkbook:
         if shut := package.locked(path.name, data):
             return Refreshed(written=False, warnings=(f"{shut}; not written, {_behind(new)}",))
         if base is None:
-            return self._anew(
-                path, data, new, "names no state of this registry's ledger, so edits cannot be told apart"
-            )
+            return self._anew(path, data, new, self._why_no_base(path))
         return self._refresh(path, data, base, new, sync)
+
+    def _why_no_base(self, path: Path) -> str:
+        """Say why edits in the file cannot be told apart: it cannot be read, or names no head of the ledger."""
+        try:
+            self.inspect(path)
+        except WorkbookUnreadable as problem:
+            return str(problem.details.get("why") or problem.message)
+        return "names no state of this registry's ledger, so edits cannot be told apart"
+
+    def add_columns(self, path: Path, view: View, sheet: str, own: OwnColumns) -> Refreshed:
+        """Put an adopted sheet's own columns and comments beside ours in ``sheet``; ``view`` is what the file shows.
+
+        What stands there already stays; where something of a person's could be lost, nothing is written and that is
+        told. Raises ``WorkbookUnreadable``.
+        """
+        from manual_registry.adapters.workbook.compare import locate
+        from manual_registry.adapters.workbook.losses import losses
+        from manual_registry.adapters.workbook.people import with_columns
+        from manual_registry.adapters.workbook.read import read_book
+        from manual_registry.adapters.workbook.refresh import Unloadable
+
+        path = path.resolve()
+        data = disk.read_file(path)
+        holder = disk.open_elsewhere(path) if data is not None else None
+        shut = package.locked(path.name, data) if data is not None else f"{path.name} is not there"
+        if data is None or holder or shut:
+            return Refreshed(written=False, warnings=(shut or f"{path.name} is {holder}",))
+        book = read_book(data, path.name)
+        wanted = next(one for one in view.sheets if one.name == sheet)
+        located, lost = locate(book, wanted), losses(book)
+        if located is None or lost or book.macros:
+            why = f"holds {', '.join(lost)}" if lost else "holds macros" if book.macros else f"has no sheet {sheet}"
+            return Refreshed(written=False, warnings=(f"{path.name} {why}",))
+        try:
+            written = with_columns(data, book, located, wanted, view, own)
+        except Unloadable as failed:
+            return Refreshed(written=False, warnings=(f"{path.name} cannot be processed ({failed})",))
+        if written is None:
+            return Refreshed(written=False, sha256=disk.digest(data))
+        return self._swap(path, data, written, view, Refreshed(written=True))
 
     def _refresh(self, path: Path, data: bytes, base: View, new: View, sync: Instructions | None) -> Refreshed:
         from manual_registry.adapters.workbook.compare import compare, locate_all
@@ -149,6 +189,7 @@ class OpenpyxlWorkbook:
         from manual_registry.adapters.workbook.patch import patched
         from manual_registry.adapters.workbook.plan import crossings, settles
         from manual_registry.adapters.workbook.read import read_book
+        from manual_registry.adapters.workbook.releases import from_other_release, missing_told, rebased
 
         try:
             book = read_book(data, path.name, _wanted(base, new))
@@ -159,7 +200,13 @@ class OpenpyxlWorkbook:
                 told = f"{refused.message}. The view is not written: {_behind(new)}"
                 return Refreshed(written=False, warnings=(told,))
             return self._anew(path, data, new, "cannot be read")
-        if base == new and sync is None:
+        reworded: tuple[Difference, ...] = ()
+        if other := from_other_release(book, base):
+            again = rebased(found, base, places, sync.keep if sync else ())
+            found, base, reworded = again.found, again.base, again.reworded
+            if book.untouched and not found:
+                return self._write(path, data, new)
+        if base == new and sync is None and not other:
             return Refreshed(written=False, waiting=len(found), sha256=disk.digest(data))
         if book.macros:
             told = f"{path.name} holds macros (.xlsm) and is never rewritten: {_behind(new)}"
@@ -171,26 +218,45 @@ class OpenpyxlWorkbook:
         try:
             done = patched(data, book, found, base, new, sync, places)
         except Unpatchable as why:
-            return self._by_openpyxl(path, data, base, new, sync, str(why))
+            return self._by_openpyxl(path, data, base, new, sync, str(why), reworded)
         if done.data == data:
             return Refreshed(written=False, waiting=waiting, sha256=disk.digest(data))
-        aside, warnings = self._keep_rejected(path, data, found, sync, new)
-        result = Refreshed(written=True, set_aside=aside, warnings=(*warnings, *done.told), waiting=waiting)
+        aside, warnings = self._keep_rejected(path, data, found, sync, new, reworded)
+        warnings = (*warnings, *done.told, *missing_told(reworded))
+        result = Refreshed(written=True, set_aside=aside, warnings=warnings, waiting=waiting)
         return self._swap(path, data, done.data, new, result)
 
     def _keep_rejected(
-        self, path: Path, data: bytes, found: tuple[Difference, ...], sync: Instructions | None, new: View
+        self,
+        path: Path,
+        data: bytes,
+        found: tuple[Difference, ...],
+        sync: Instructions | None,
+        new: View,
+        reworded: tuple[Difference, ...] = (),
     ) -> tuple[Path | None, tuple[str, ...]]:
-        """Keep the file whole where `sync` puts something back that a person wrote: the ledger has only a hash."""
+        """Keep the file whole where `sync` puts something back that a person wrote: the ledger has only a hash.
+
+        Also where it cannot be told whether a person wrote it or another release of the tool.
+        """
         from manual_registry.adapters.workbook.plan import rejects
 
-        if sync is None or not rejects(sync, found, new):
+        back = sync is not None and rejects(sync, found, new)
+        if not back and not rejects(Instructions(), reworded, new):
             return None, ()
         aside = disk.copy_aside(path, data, self._clock())
-        return aside, (f"{path.name} as it was, with what was put right, is kept as {aside.name}",)
+        why = "with what was put right" if back else "as another release of the tool had written it"
+        return aside, (f"{path.name} as it was, {why}, is kept as {aside.name}",)
 
     def _by_openpyxl(
-        self, path: Path, data: bytes, base: View, new: View, sync: Instructions | None, why: str
+        self,
+        path: Path,
+        data: bytes,
+        base: View,
+        new: View,
+        sync: Instructions | None,
+        why: str,
+        reworded: tuple[Difference, ...],
     ) -> Refreshed:
         """Take the older way: all is written anew, and what openpyxl would drop is kept in a copy."""
         from manual_registry.adapters.workbook.compare import compare
@@ -211,7 +277,7 @@ class OpenpyxlWorkbook:
             written = refreshed(data, book, found, base, new, sync)
         except Unloadable as failed:
             return self._anew(path, data, new, f"cannot be processed ({failed})")
-        aside, kept = self._keep_rejected(path, data, found, sync, new)
+        aside, kept = self._keep_rejected(path, data, found, sync, new, reworded)
         told = f"{path.name} could not be changed in place ({why}) and was saved anew"
         if lost and aside is None:
             aside = disk.copy_aside(path, data, self._clock())
@@ -242,6 +308,11 @@ class OpenpyxlWorkbook:
             f"{path.name} was changed by someone else meanwhile: not written, {_behind(new)}",
         )
         return Refreshed(written=False, set_aside=done.set_aside, warnings=told, waiting=done.waiting)
+
+
+def _whole(text: str) -> int | None:
+    """Read a whole number from a property; None for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
 def _wanted(*views: View) -> frozenset[str]:

@@ -2,7 +2,8 @@
 
 Rules held here: columns are found by their heading and rows by their row id, so sorting, reordering and own
 columns are no differences; what people add is not read; a row id that stands twice is told, and the row
-nearest to the base counts as the original. What a difference is worth (edit, tampering) is left to the
+nearest to the base counts as the original; a cell that was merged away says nothing, since the spreadsheet
+emptied it, not a person. What a difference is worth (edit, tampering) is left to the
 caller.
 """
 
@@ -189,6 +190,8 @@ def _cells(located: Located, sheet: Sheet) -> Iterator[Difference]:
         if same(located.grid.cells.get(at, {}), row):
             continue
         for column, found in changed(located.grid.cells.get(at, {}), located.columns, row, sheet):
+            if found is None and _merged_away(located.grid, at, located.columns[column.header]):
+                continue
             yield Difference(
                 sheet=sheet.name,
                 row=row.row_id,
@@ -199,6 +202,13 @@ def _cells(located: Located, sheet: Sheet) -> Iterator[Difference]:
                 place=place(sheet.name, at, located.columns[column.header]),
                 formula=isinstance(found, Formula),
             )
+
+
+def _merged_away(grid: Grid, row: int, column: int) -> bool:
+    return any(
+        top <= row <= bottom and left <= column <= right and (row, column) != (top, left)
+        for top, left, bottom, right in grid.merged
+    )
 
 
 def _same(located: Located, sheet: Sheet) -> Callable[[dict[int, Cell], Row], bool]:

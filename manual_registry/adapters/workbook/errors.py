@@ -97,11 +97,12 @@ def refusal(name: str, trouble: Trouble) -> WorkbookRefused:
         if trouble.kind.fixable
         else "Put a readable copy there, or let the tool write a new one"
     )
+    why = f"{trouble.why}{where}"
     return trouble.kind(
-        f"{name} {trouble.why}{where}; nothing was changed. {advice}",
+        f"{name} {why}; nothing was changed. {advice}",
         location=f"{name}:{trouble.place}" if trouble.place else name,
         hint="manual-registry reset-view",
-        details={"locked": True} if trouble.kind is WorkbookLocked else None,
+        details={"why": why, **({"locked": True} if trouble.kind is WorkbookLocked else {})},
     )
 
 

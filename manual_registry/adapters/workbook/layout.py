@@ -15,6 +15,7 @@ from manual_registry.adapters.workbook.looks import (
     CHECK_COLUMN,
     EDITABLE_HEADING,
     GREY,
+    LINE,
     RED,
     STAGES,
     TOOL_HEADING,
@@ -84,7 +85,7 @@ def legend(worksheet: Any, at: int, styles: Styles) -> None:
     for row, (word, (ink, ground), text) in enumerate(lines, at):
         chip, explanation = worksheet.cell(row, 1), worksheet.cell(row, 2)
         chip.value, explanation.value = word, f"  {text}"
-        chip._style, explanation._style = styles.chip(ink, ground), styles.banner(wrap=True)
+        chip._style, explanation._style = styles.chip(ink, ground), styles.banner()
         worksheet.row_dimensions[row].height = 17
 
 
@@ -120,8 +121,8 @@ def print_setup(worksheet: Any, footer: tuple[str, str, str]) -> None:
     worksheet.page_setup.fitToHeight = 0
     worksheet.sheet_properties.pageSetUpPr.fitToPage = True
     margins = worksheet.page_margins
-    margins.left = margins.right = 0.3
-    margins.top, margins.bottom, margins.footer = 0.4, 0.55, 0.25
+    margins.left = margins.right = 0.25
+    margins.top, margins.bottom, margins.footer = 0.35, 0.5, 0.25
     set_footer(worksheet, footer)
 
 
@@ -150,11 +151,12 @@ def _words(worksheet: Any, sheet: Sheet, end: int) -> None:
     for number, column in enumerate(sheet.columns, 1):
         letter = letters(number)
         area = f"{letter}{HEADING_ROW + 1}:{letter}{end}"
-        words = STAGES if column.header in {"Stage", "From", "To"} else WORDS
+        words = STAGES if column.header in {"Stage", "To"} else WORDS
         if column.header in WORD_COLUMNS:
             for word, (ink, ground) in words.items():
                 worksheet.conditional_formatting.add(area, _rule(f'"{word}"', ink, ground, equal=True))
     _rows(worksheet, sheet, end)
+    _models(worksheet, sheet, end)
     _age(worksheet)
 
 
@@ -181,6 +183,22 @@ def _rows(worksheet: Any, sheet: Sheet, end: int) -> None:
         here = f"{places[CHECK_COLUMN]}{row}"
         waiting = _rule(f'AND(LEN({here})>0,ISERROR(FIND("!",{here})))', *AMBER)
         worksheet.conditional_formatting.add(f"{here}:{places[CHECK_COLUMN]}{end}", waiting)
+
+
+def _models(worksheet: Any, sheet: Sheet, end: int) -> None:
+    """Draw a line where another model begins; it goes along when people sort."""
+    from openpyxl.formatting.rule import Rule
+    from openpyxl.styles import Border, Side
+    from openpyxl.styles.differential import DifferentialStyle
+
+    places = {column.header: number for number, column in enumerate(sheet.columns, 1)}
+    if {"Model", "Stage"} <= places.keys():
+        cell, row = f"${letters(places['Model'])}", HEADING_ROW + 1
+        side, usual = Side("hair", LINE), Side("thin", LINE)  # LibreOffice takes the others away where none is said
+        border = Border(top=Side("thin", TOOL_HEADING), left=side, right=side, bottom=usual)
+        line = DifferentialStyle(border=border)
+        rule = Rule(type="expression", formula=[f"{cell}{row}<>{cell}{row - 1}"], dxf=line)
+        worksheet.conditional_formatting.add(f"A{row}:{letters(len(sheet.columns))}{end}", rule)
 
 
 def _age(worksheet: Any) -> None:

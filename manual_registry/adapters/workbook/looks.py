@@ -27,11 +27,11 @@ STAGES: Final = {"experimental": BLUE, "staging": AMBER, "production": GREEN, "a
 WORDS: Final = {
     **STAGES,
     **dict.fromkeys(("signed", "used", "approve", "approved", "active"), GREEN),
-    **dict.fromkeys(("requested", "open", "pending", "waiting"), AMBER),
+    **dict.fromkeys(("requested", "filled", "open", "pending", "waiting"), AMBER),
     **dict.fromkeys(("reject", "rejected", "revoked"), RED),
     **dict.fromkeys(("withdrawn", "lapsed", "expired", "closed"), GREY),
 }
-WORD_COLUMNS: Final = frozenset({"Stage", "From", "To", "Status", "Decision"})
+WORD_COLUMNS: Final = frozenset({"Stage", "To", "Status", "Decision"})
 #: The column that says what is to do (amber), or wrong (with a "!": the whole row turns red).
 CHECK_COLUMN: Final = "Check"
 
@@ -98,7 +98,7 @@ class Styles:
             font=Font(name=FONT, size=SIZE, color=ink, underline="single" if look.link else None),
             fill=PatternFill("solid", fgColor=ground) if ground else PatternFill(),
             border=Border(bottom=line, left=Side(style="hair", color=LINE), right=Side(style="hair", color=LINE)),
-            alignment=Alignment(vertical="top", wrap_text=look.wrap, horizontal="left" if look.text else None),
+            alignment=Alignment(vertical="center", wrap_text=look.wrap, horizontal="left"),
             number_format="@" if look.text else "General",
             quotePrefix=look.quoted,
         )
@@ -110,7 +110,7 @@ class Styles:
         return self._made(
             ("column", text, wrap),
             font=Font(name=FONT, size=SIZE, color=INK),
-            alignment=Alignment(vertical="top", wrap_text=wrap, horizontal="left" if text else None),
+            alignment=Alignment(vertical="center", wrap_text=wrap, horizontal="left"),
             number_format="@" if text else "General",
         )
 

@@ -53,6 +53,7 @@ AS_OF: Final = "manual-registry.as-of"
 #: What links begin with; ``./`` where they need nothing, since an empty property is not kept by every program.
 LINKS: Final = "manual-registry.links"
 RENDERING: Final = "manual-registry.rendering"
+VIEW_VERSION: Final = "manual-registry.view-version"
 
 
 def unreadable(name: str, why: str) -> WorkbookUnreadable:

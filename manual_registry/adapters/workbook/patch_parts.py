@@ -14,6 +14,7 @@ from typing import Final
 
 from manual_registry.adapters.workbook.container import Unpatchable, pack, rewritten
 from manual_registry.adapters.workbook.errors import Trouble
+from manual_registry.adapters.workbook.looks import INK, LINK
 from manual_registry.adapters.workbook.markup import Element, Splice, escaped, retagged, spliced, tree, with_attribute
 from manual_registry.adapters.workbook.package import Entries, member
 
@@ -24,6 +25,8 @@ _CUSTOM: Final = "http://schemas.openxmlformats.org/officeDocument/2006/custom-p
 _VT: Final = "http://schemas.openxmlformats.org/officeDocument/2006/docPropsVTypes"
 _FMTID: Final = "{D5CDD505-2E9C-101B-9397-08002B2CF9AE}"
 _ENCODING: Final = re.compile(rb"""^<\?xml[^>]*encoding=["']([^"']+)["']""")
+_FONT: Final = re.compile(rb'\sfontId="(\d+)"')
+_FONT_LOOK: Final = re.compile(rb"<u\b[^>]*/>|<color\b[^>]*/>|<u>[^<]*</u>")
 _NAMED_AREA: Final = re.compile(r"\$[A-Z]{1,3}\$\d+:\$[A-Z]{1,3}\$\d+")
 #: Given an area as it is written, returns it as it shall be written.
 Longer = Callable[[str], str]
@@ -198,6 +201,10 @@ class Styles:
         self._xfs = [self._data[one.start : one.end] for one in found.children]
         self._quoted = [one.attributes.get("quotePrefix") in {"1", "true"} for one in found.children]
         self._old = len(self._xfs)
+        self._font_list = root.find("fonts")
+        fonts = self._font_list.children if self._font_list else []
+        self._fonts = [self._data[one.start : one.end] for one in fonts]
+        self._old_fonts = len(self._fonts)
 
     def quoted(self, style: int) -> bool:
         """Tell whether the style marks a text that would be taken for a formula when edited."""
@@ -207,19 +214,55 @@ class Styles:
         """Return the style that looks the same and has that mark, or has it not."""
         if style >= len(self._xfs) or self._quoted[style] == quoted:
             return style
-        tag, rest = re.match(rb"(<[^>]*>)(.*)", self._xfs[style], re.DOTALL).groups()  # type: ignore[union-attr]
-        new = with_attribute(tag, "quotePrefix", "1" if quoted else None) + rest
-        if new not in self._xfs:
-            self._xfs.append(new)
+        tag, rest = _tag_of(self._xfs[style])
+        return self._added(with_attribute(tag, "quotePrefix", "1" if quoted else None) + rest, quoted)
+
+    def linked(self, style: int, *, link: bool) -> int:
+        """Return the style that is told from it by the look of a link, or by having it no more.
+
+        A person's own underlined or coloured text is no look of ours, and stays.
+        """
+        if style >= len(self._xfs):
+            return style
+        tag, rest = _tag_of(self._xfs[style])
+        number = _FONT.search(tag)
+        font = self._fonts[int(number[1])] if number and int(number[1]) < len(self._fonts) else b""
+        ours = LINK.encode() in font
+        if not font.endswith(b"</font>") or (b"<u" in font) == link or (not link and not ours):
+            return style
+        plain = _FONT_LOOK.sub(b"", font).removesuffix(b"</font>")
+        ink = f'<color rgb="FF{LINK if link else INK}"/>'.encode()
+        new = plain + ink + (b'<u val="single"/>' if link else b"") + b"</font>"
+        if new not in self._fonts:
+            self._fonts.append(new)
+        tag = with_attribute(tag, "fontId", str(self._fonts.index(new)))
+        return self._added(with_attribute(tag, "applyFont", "1") + rest, self._quoted[style])
+
+    def _added(self, xf: bytes, quoted: bool) -> int:
+        if xf not in self._xfs:
+            self._xfs.append(xf)
             self._quoted.append(quoted)
-        return self._xfs.index(new)
+        return self._xfs.index(xf)
 
     def save(self) -> None:
         """Put the styles back among the parts when there are new ones."""
         if len(self._xfs) > self._old:
-            tag = retagged(self._data, self._list, count=str(len(self._xfs)))
-            end = self._list.close
-            self._parts.put("xl/styles.xml", spliced(self._data, [tag, (end, end, b"".join(self._xfs[self._old :]))]))
+            changes = _appended(self._data, self._list, self._xfs[self._old :])
+            if self._font_list is not None:
+                changes += _appended(self._data, self._font_list, self._fonts[self._old_fonts :])
+            self._parts.put("xl/styles.xml", spliced(self._data, changes))
+
+
+def _tag_of(xf: bytes) -> tuple[bytes, bytes]:
+    end = xf.index(b">") + 1
+    return xf[:end], xf[end:]
+
+
+def _appended(data: bytes, holder: Element, new: list[bytes]) -> list[Splice]:
+    if not new:
+        return []
+    count = retagged(data, holder, count=str(len(holder.children) + len(new)))
+    return [count, (holder.close, holder.close, b"".join(new))]
 
 
 def calculation_removed(data: bytes, sheet: int, cells: set[str]) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from manual_registry.adapters.workbook import scan
@@ -33,8 +33,8 @@ from manual_registry.adapters.workbook.patch_parts import (
     root_of,
     table_grown,
 )
-from manual_registry.adapters.workbook.patch_rows import Rows, RowWrites, Write, cell_xml
-from manual_registry.adapters.workbook.patch_sheets import add_part, add_sheets
+from manual_registry.adapters.workbook.patch_rows import Rows, RowWrites, Write
+from manual_registry.adapters.workbook.patch_sheets import add_lists, add_sheets, body_styles
 from manual_registry.adapters.workbook.places import Area, area, letters
 from manual_registry.adapters.workbook.plan import Change, SheetPlan
 from manual_registry.adapters.workbook.read import Book, relations_part, ties
@@ -44,7 +44,7 @@ from manual_registry.adapters.workbook.render import (
     as_of_text,
     head_text,
     height_of,
-    lines_of,
+    lines_in,
     link_target,
     properties_of,
     quoted,
@@ -93,6 +93,17 @@ class Work:
             return None
         return self.styles.variant(style or 0, quoted=wanted)
 
+    def linked(self, style: int | None, link: bool) -> int | None:
+        """Return the style with the look of a link, or without it."""
+        return None if style is None else self.styles.linked(style, link=link)
+
+    def rendered_styles(self, sheet: str) -> dict[tuple[str, bool], int]:
+        """Add the styles that a new rendering of a sheet has: (heading, with a link) -> style."""
+        if self._styles is not None:
+            self._styles.save()
+            self._styles = None
+        return body_styles(self.parts, self.new, sheet)
+
     def long_list(self, title: str, choices: tuple[str, ...]) -> str:
         """Write a list to the hidden sheet that holds those too long for a cell, and return where it stands."""
         grid = self.book.grids.get(CHOICES)
@@ -119,7 +130,7 @@ class Work:
         if self._choices is not None:
             self._choices.finish()
         elif self._lists:
-            add_part(self.parts, CHOICES, _list_sheet(self._lists), "hidden")
+            add_lists(self.parts, self._lists)
         if self._styles is not None:
             self._styles.save()
         add_sheets(self.parts, self.new, missing)
@@ -213,7 +224,6 @@ class SheetPatch:
 
     def _change(self, plan: SheetPlan, change: Change, usual: Usual | None) -> None:
         old, new = change.old, change.new
-        lines = 1
         for at, column in self._columns(plan):
             header = column.header
             is_id = header == plan.after.row_id_header
@@ -226,13 +236,20 @@ class SheetPatch:
                 if usual is not None:  # a row that someone typed, cell by cell
                     style = self._suited(value, usual(at, new is not None and header in new.links))
                 self.put(change.at, at, Write(value, style, overwrite=forced))
-                if column.wrap and isinstance(value, str):
-                    lines = max(lines, lines_of(value, column.width))
             self._link(change.at, at, old, new, header)
-        self._height(change.at, lines)
+            if new is not None and (old is not None and header in old.links) != (header in new.links):
+                self._relinked(change.at, at, value, header in new.links)
+        if new is not None:
+            self._height(change.at, lines_in(old, plan.after.columns), lines_in(new, plan.after.columns))
 
     def _suited(self, value: Cell, usual: int | None = None) -> Callable[[int | None], int | None]:
         return lambda style: self.work.variant(style or usual, value)
+
+    def _relinked(self, row: int, column: int, value: Cell, link: bool) -> None:
+        """Give a cell the look of a link, or take it away."""
+        known = self.writes.get(row, RowWrites()).cells.get(column) or Write(value)
+        suited = known.style
+        self.put(row, column, replace(known, style=lambda style: self.work.linked(suited(style), link)))
 
     def _link(self, row: int, column: int, old: Row | None, new: Row | None, header: str) -> None:
         was, becomes = (one.links.get(header) if one else None for one in (old, new))
@@ -243,18 +260,17 @@ class SheetPatch:
                 link_target(becomes) if becomes is not None else None,
             )
 
-    def _height(self, row: int, lines: int) -> None:
+    def _height(self, row: int, were: int, lines: int) -> None:
         """Make a row as high as its texts need, where it has a height of its own; a person's larger one stays."""
         found = _HEIGHT.search(self.rows.tag(row))
         if row not in self.writes or found is None or b"customHeight=" not in self.rows.tag(row):
             return
         needed, now = height_of(lines), float(found[1])
-        if needed > now and lines > 1:
+        if needed > now or abs(now - height_of(were)) < 1:
             self.writes[row].height = needed
 
     def _append(self, plan: SheetPlan, usual: Usual, high: bool) -> None:
         for row_number, row in enumerate(plan.fresh, plan.start):
-            lines = 1
             for at, column in self._columns(plan):
                 value = _value(row, column, column.header == plan.after.row_id_header)
                 link = row.links.get(column.header)
@@ -262,10 +278,8 @@ class SheetPatch:
                 self.put(row_number, at, Write(value, _fixed(self.work.variant(style, value))))
                 if link is not None and value is not None and self.around.count_links() < MAX_LINKS:
                     self._link(row_number, at, None, row, column.header)
-                if column.wrap and isinstance(value, str) and (len(value) > column.width or "\n" in value):
-                    lines = max(lines, lines_of(value, column.width))
             if high and row_number in self.writes:
-                self.writes[row_number].height = height_of(lines)
+                self.writes[row_number].height = height_of(lines_in(row, plan.after.columns))
 
     def _usual(self, plan: SheetPlan) -> tuple[Usual, bool]:
         """Return the usual style of a column (with or without a link), and whether rows have heights of their own."""
@@ -281,9 +295,17 @@ class SheetPatch:
         best: dict[tuple[int, bool], int] = {}
         for (column, link, style), _ in reversed(seen.most_common()):
             best[column, link] = style
+        if not sample and not self.work.book.untouched:
+            there = plan.located.columns
+            made = self.work.rendered_styles(plan.after.name)
+            best = {(there[header], link): style for (header, link), style in made.items() if header in there}
 
         def usual(column: int, link: bool) -> int | None:
-            return best.get((column, link), best.get((column, not link), self.around.column_style(column)))
+            if (column, link) not in best:
+                other = best.get((column, not link))
+                other = self.around.column_style(column) if other is None else other
+                return self.work.linked(other, link)
+            return best[column, link]
 
         if not sample and self.work.book.untouched:
             raise Unpatchable(f"sheet {self.grid.name} has no row to go by")
@@ -355,19 +377,6 @@ class SheetPatch:
         )
         chain = calculation_removed(self.parts.get("xl/calcChain.xml"), number, self.rows.calculated)
         self.parts.put("xl/calcChain.xml", chain)
-
-
-def _list_sheet(lists: list[tuple[str, ...]]) -> bytes:
-    """Return a sheet with each list in a column of its own."""
-    rows = []
-    for row in range(1, max(map(len, lists)) + 1):
-        cells = [
-            cell_xml(f"{letters(column)}{row}", None, one[row - 1])
-            for column, one in enumerate(lists, 1)
-            if row <= len(one)
-        ]
-        rows.append(f'<row r="{row}">{"".join(cells)}</row>')
-    return f'<worksheet xmlns="{MAIN}"><sheetData>{"".join(rows)}</sheetData></worksheet>'.encode()
 
 
 def _covers(where: Area, located: Located) -> bool:

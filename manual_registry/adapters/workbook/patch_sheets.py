@@ -14,26 +14,53 @@ from dataclasses import replace
 from typing import Final
 
 from manual_registry.adapters.workbook.container import Unpatchable
+from manual_registry.adapters.workbook.layout import CHOICES, HEADING_ROW
 from manual_registry.adapters.workbook.markup import Element, Splice, escaped, retagged, spliced, with_attribute
 from manual_registry.adapters.workbook.package import WORKBOOK
 from manual_registry.adapters.workbook.patch_parts import MAIN, OFFICE, RELATIONS, Parts, root_of
+from manual_registry.adapters.workbook.patch_rows import cell_xml
+from manual_registry.adapters.workbook.places import letters, position
 from manual_registry.core.view import View
 
 _TYPES: Final = "http://schemas.openxmlformats.org/package/2006/content-types"
 _KIND: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml."
 _WORKBOOK_RELS: Final = "xl/_rels/workbook.xml.rels"
 _STYLES: Final = "xl/styles.xml"
+_STYLED: Final = re.compile(rb'<c r="([A-Z]+\d+)" s="(\d+)"')
+_LINKED: Final = re.compile(rb'<hyperlink [^>]*\bref="([A-Z]+\d+)"')
 
 
 def add_sheets(parts: Parts, new: View, names: Iterable[str]) -> None:
     """Add sheets of ``new`` by name; raises ``Unpatchable``."""
+    for name in names:
+        _add_rendered(parts, name, _rendered(new, name))
+
+
+def _rendered(new: View, name: str) -> dict[str, bytes]:
+    """Return the parts of a new workbook that holds one sheet."""
     from manual_registry.adapters.workbook.render import render_bytes
 
-    for name in names:
-        alone = replace(new, sheets=tuple(one for one in new.sheets if one.name == name), read_me=())
-        with zipfile.ZipFile(io.BytesIO(render_bytes(alone))) as archive:
-            made = {part: archive.read(part) for part in archive.namelist()}
-        _add_rendered(parts, name, made)
+    alone = replace(new, sheets=tuple(one for one in new.sheets if one.name == name), read_me=())
+    with zipfile.ZipFile(io.BytesIO(render_bytes(alone))) as archive:
+        return {part: archive.read(part) for part in archive.namelist()}
+
+
+def body_styles(parts: Parts, new: View, name: str) -> dict[tuple[str, bool], int]:
+    """Add the styles of a new rendering of a sheet that has no row yet to those of the file.
+
+    Returns (heading, with a link) -> style, for what stands in its first rows.
+    """
+    made = _rendered(new, name)
+    shift, _ = _merge_styles(parts, made[_STYLES])
+    sheet = made["xl/worksheets/sheet1.xml"]
+    headers = [column.header for one in new.sheets if one.name == name for column in one.columns]
+    links = {found[1] for found in _LINKED.finditer(sheet)}
+    styles: dict[tuple[str, bool], int] = {}
+    for found in _STYLED.finditer(sheet):
+        column, row = position(found[1].decode())[::-1]
+        if row > HEADING_ROW and column <= len(headers):
+            styles.setdefault((headers[column - 1], found[1] in links), shift(int(found[2])))
+    return styles
 
 
 def _add_rendered(parts: Parts, name: str, made: dict[str, bytes]) -> None:
@@ -52,6 +79,20 @@ def _add_rendered(parts: Parts, name: str, made: dict[str, bytes]) -> None:
         rels.replace(b"/xl/tables/table1.xml", b"/" + table.encode()),
     )
     _declare(parts, table, f"{_KIND}table+xml")
+
+
+def add_lists(parts: Parts, lists: list[tuple[str, ...]]) -> None:
+    """Add the hidden sheet with lists that are too long for a cell, each in a column of its own."""
+    rows = []
+    for row in range(1, max(map(len, lists)) + 1):
+        cells = [
+            cell_xml(f"{letters(column)}{row}", None, one[row - 1])
+            for column, one in enumerate(lists, 1)
+            if row <= len(one)
+        ]
+        rows.append(f'<row r="{row}">{"".join(cells)}</row>')
+    sheet = f'<worksheet xmlns="{MAIN}"><sheetData>{"".join(rows)}</sheetData></worksheet>'
+    add_part(parts, CHOICES, sheet.encode(), "hidden")
 
 
 def add_part(parts: Parts, name: str, sheet: bytes, state: str) -> str:

@@ -98,7 +98,7 @@ def _apply(
 ) -> None:
     styles = Styles(workbook.worksheets[0])
     older = {sheet.name: sheet for sheet in base.sheets}
-    _restore_escapes(workbook, book)
+    restore_escapes(workbook, book)
     for sheet in new.sheets:
         before = older.get(sheet.name)
         if before is None or (sync is not None and sheet.name not in book.grids):
@@ -117,7 +117,7 @@ def _apply(
         _read_me(workbook[READ_ME], book.grids[READ_ME], base, new)
 
 
-def _restore_escapes(workbook: Workbook, book: Book) -> None:
+def restore_escapes(workbook: Workbook, book: Book) -> None:
     """Write again each text that looks like an escape: openpyxl drops the mark that tells it from one."""
     for name, grid in book.grids.items():
         for row, cells in grid.cells.items():

@@ -11,7 +11,7 @@ import io
 import math
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -77,6 +77,7 @@ def properties_of(view: View) -> dict[str, str]:
         package.HEAD_HASH: view.head_hash,
         package.AS_OF: view.as_of,
         package.LINKS: view.link_prefix or "./",
+        package.VIEW_VERSION: str(view.version),
     }
 
 
@@ -164,9 +165,15 @@ def lines_of(text: str, width: float) -> int:
     return lines
 
 
+def lines_in(row: Row | None, columns: Iterable[Column]) -> int:
+    """Return how many lines the highest wrapped cell of a row needs."""
+    texts = [(row.cells.get(column.header), column.width) for column in columns if column.wrap] if row else []
+    return max((lines_of(text, width) for text, width in texts if isinstance(text, str)), default=1)
+
+
 def height_of(lines: int, most: int = _MAX_LINES) -> float:
     """Return a row height in points; very long texts are cut in sight, not in the cell."""
-    return min(lines, most) * _LINE_POINTS + 2.5
+    return min(lines, most) * _LINE_POINTS + 3
 
 
 def visible(columns: Sequence[Column]) -> list[tuple[int, Column]]:
