@@ -12,7 +12,19 @@ from datetime import timedelta
 
 from manual_registry.core import events as kinds
 from manual_registry.core.approvals import CLOCK_SLACK
-from manual_registry.core.decide import approvals, control, places, registration, remarks, stages
+from manual_registry.core.decide import (
+    anchoring,
+    approvals,
+    baselines,
+    control,
+    delegating,
+    exports,
+    places,
+    registration,
+    remarks,
+    requests,
+    stages,
+)
 from manual_registry.core.errors import (
     BadEmail,
     BadTime,
@@ -35,8 +47,16 @@ _DECISIONS: dict[str, Decision] = {
     kinds.PIPELINE_ADDED: control.pipeline_added,
     kinds.PIPELINE_REVOKED: control.pipeline_revoked,
     kinds.POLICY_SIGNED: control.policy_signed,
+    kinds.DELEGATED: delegating.delegated,
+    kinds.RECOVERED: delegating.recovered,
+    kinds.EXCEPTION_GRANTED: delegating.exception_granted,
+    kinds.CONTROL_REQUESTED: requests.requested,
+    kinds.CONTROL_ISSUED: requests.issued,
+    kinds.CONTROL_REJECTED: requests.rejected,
+    kinds.CONTROL_WITHDRAWN: requests.withdrawn,
     kinds.REGISTERED: registration.registered,
     kinds.ADOPTED: registration.adopted,
+    kinds.TAKEN_IN: baselines.taken_in,
     kinds.BASELINE_OPENED: registration.baseline_opened,
     kinds.BASELINE_SIGNED: control.baseline_signed,
     kinds.ATTACHED: registration.attached,
@@ -53,6 +73,8 @@ _DECISIONS: dict[str, Decision] = {
     kinds.NOTED: remarks.noted,
     kinds.VERIFIED: remarks.recorded,
     kinds.RESTORED: remarks.restored,
+    kinds.EXPORTED: exports.recorded,
+    kinds.ANCHORED: anchoring.anchored,
     kinds.EDITED: remarks.edited,
     kinds.FILLED: approvals.filled,
     kinds.REQUESTED: approvals.requested,

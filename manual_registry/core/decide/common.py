@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from manual_registry.core import gate_exceptions
 from manual_registry.core.errors import (
     CardIncomplete,
     EnvironmentMissing,
@@ -47,10 +48,11 @@ def unknown(state: State, model: str, version: str) -> RegistryError:
     )
 
 
-def gate_reasons(state: State, record: VersionState, to: Stage) -> list[RegistryError]:
+def gate_reasons(state: State, record: VersionState, to: Stage, moment: datetime) -> list[RegistryError]:
     """Return a reason for each gate of the policy that has no report or did not pass (clause RP-12).
 
-    The report that came last counts; earlier ones of the same gate stay visible beside it.
+    The report that came last counts; earlier ones of the same gate stay visible beside it. A failure is let through by
+    an exception that has not ended at ``moment`` (RP-21).
     """
     latest = {gate["gate"]: gate for gate in record.gates}
     reasons: list[RegistryError] = []
@@ -64,9 +66,13 @@ def gate_reasons(state: State, record: VersionState, to: Stage) -> list[Registry
                 )
             )
             continue
+        if gate_exceptions.lets_through(record, name, moment) is not None:
+            continue
+        ended = gate_exceptions.for_gate(record, name)[-1:]
         reasons.extend(
             GateFailed(
-                f"{record.ref}: {name} gate: {shortfall}",
+                f"{record.ref}: {name} gate: {shortfall}"
+                + "".join(f" (exception {one.id} ended on {one.expires})" for one in ended),
                 clause="RP-12",
                 hint=f"mreg attach {record.ref} --gates REPORT.json",
             )

@@ -2,49 +2,57 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
+from manual_registry.core import controls
 from manual_registry.core.approvals import CLOCK_SLACK
+from manual_registry.core.decide import signing
 from manual_registry.core.decide.common import moment_of
 from manual_registry.core.decide.registration import future
+from manual_registry.core.decide.roster import a_person, enrolment, key_form, key_free
 from manual_registry.core.errors import (
     ApprovalClosed,
     ApprovalUnknown,
     ApproverUnknown,
     BadConfig,
-    BadKey,
+    BadEnrolment,
     BadTime,
-    ControlRefused,
+    BadValue,
     DateInFuture,
     FormatTooNew,
     IdentityTaken,
-    Json,
     KeyTaken,
     LastLead,
     PipelineUnknown,
     ReasonMissing,
     RegistryError,
+    RetentionShort,
 )
+from manual_registry.core.jwks import provider_keys
 from manual_registry.core.ledger import Event
-from manual_registry.core.policy import policy_from
-from manual_registry.core.sshkeys import parse_public_key
-from manual_registry.core.sshsig import verify
+from manual_registry.core.oidc import enrolment_reasons
+from manual_registry.core.policy import LEGAL_YEARS, policy_from
 from manual_registry.core.state import State
-from manual_registry.core.statements import CONTROL_NAMESPACE, control_line, differing, head_mark, read_statement
-from manual_registry.core.times import is_date, parse_time
-from manual_registry.core.values import Risk, Role, email, free_text, label, line_text
+from manual_registry.core.times import is_date, normal_stamp, parse_time
+from manual_registry.core.values import Risk, Role, free_text, label, line_text
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def created(state: State, event: Event) -> list[RegistryError]:
     """Decide the genesis: risk, policy, keys in order; one key for one lead."""
     data = event.data
-    reasons = _in_force(event)
+    reasons = [*_in_force(event), *_continues(data["continues"])]
     seen_keys: set[str] = set()
+    if data["recovery_key"] is not None:
+        reasons += key_form(data["recovery_key"])
+        seen_keys.add(data["recovery_key"])
     seen_emails: set[str] = set()
     for lead in data["leads"]:
-        reasons += _person(lead["email"], lead["name"]) + _key_form(lead["key"])
+        reasons += a_person(lead["email"], lead["name"]) + key_form(lead["key"])
         if lead["key"] in seen_keys or lead["email"] in seen_emails:
             reasons.append(
                 KeyTaken(f"{lead['email']}: a lead or key that is named twice", location="leads", clause="RP-14")
@@ -52,6 +60,16 @@ def created(state: State, event: Event) -> list[RegistryError]:
         seen_keys.add(lead["key"])
         seen_emails.add(lead["email"])
     return reasons
+
+
+def _continues(old: Mapping[str, Any] | None) -> list[RegistryError]:
+    """The head of a registry that this one goes on from, as its ledger names it."""
+    if old is None:
+        return []
+    line_text(old["place"], where="continues")
+    if _ID.fullmatch(old["registry"]) and _HASH.fullmatch(old["hash"]) and old["seq"] >= 1:
+        return []
+    return [BadValue("continues: registry, seq and hash of a head", location="continues")]
 
 
 def _in_force(event: Event) -> list[RegistryError]:
@@ -66,90 +84,13 @@ def _in_force(event: Event) -> list[RegistryError]:
         reasons.append(
             DateInFuture(f"placed_on_market: {placed} has not come yet", location="placed_on_market", clause="RP-19")
         )
-    if policy_from(data["policy"], Risk(data["risk"])).document != data["policy"]:
+    policy = policy_from(data["policy"], Risk(data["risk"]))
+    if policy.document != data["policy"]:
         reasons.append(BadConfig("the policy is not written out in full"))
+    if policy.risk is Risk.HIGH and policy.retention_years < LEGAL_YEARS:
+        told = f"retention_years = {policy.retention_years}: a high-risk system's records are kept {LEGAL_YEARS} years (Art. 18)"
+        reasons.append(RetentionShort(told, location="policy.retention_years", clause="RP-4"))
     return reasons
-
-
-def _person(address: str, name: str) -> list[RegistryError]:
-    line_text(name, where="name")
-    if email(address) != address or not name.strip():
-        return [ControlRefused(f"{address!r}: an approver has a name and an address in lower case", clause="RP-14")]
-    return []
-
-
-def _key_form(line: str) -> list[RegistryError]:
-    if parse_public_key(line).line() != line:
-        return [BadKey("a key is kept as 'type base64', in its one spelling", location="key")]
-    return []
-
-
-def _key_free(state: State, line: str) -> list[RegistryError]:
-    holder = state.keys.get(line)
-    if holder is None:
-        return []
-    return [
-        KeyTaken(
-            f"this key belongs to the {holder[0]} {holder[1]}; one key is for one identity, ever",
-            location="key",
-            clause="RP-14",
-            hint="ssh-keygen -t ed25519 -f NEW-KEY",
-        )
-    ]
-
-
-def _signature(state: State, event: Event, action: str, details: Mapping[str, Json]) -> list[RegistryError]:
-    control = event.data["control"]
-    if control.keys() != {"signer", "statement", "signature"}:
-        return [FormatTooNew("a control signature of a kind that this tool does not know yet")]
-    signer, first = control["signer"], action == "approver.add" and enrols_itself(state, event)
-    approver = state.approvers.get(signer)
-    if not first and (approver is None or approver.role is not Role.LEAD or approver.revoked_seq is not None):
-        return [
-            ControlRefused(
-                f"{signer} is no active ai-governance-lead; only a lead changes roster, pipelines and policy",
-                clause="RP-14",
-                hint="mreg approver list",
-            )
-        ]
-    key_line = event.data["key"] if approver is None else approver.key
-    role = Role.LEAD.value if approver is None else approver.role.value
-    try:
-        key = verify(control["statement"].encode("utf-8"), control["signature"], namespace=CONTROL_NAMESPACE)
-    except RegistryError as problem:
-        why = f"the lead's signature does not hold: {problem.message}"
-        return [ControlRefused(why, clause="RP-14", details={"signature": "broken"})]
-    if key.line() != key_line:
-        why = f"signed with {key.fingerprint}, which is not the key of {signer}"
-        return [ControlRefused(why, clause="RP-14", details={"signature": "stranger"})]
-    found = read_statement(control["statement"])
-    if found is None:
-        return [ControlRefused("the signed statement is not canonical", clause="RP-14")]
-    issued_at = found["predicate"]["issued_at"]
-    expected = control_line(
-        state, action=action, signer=signer, key=key_line, role=role, details=details, issued_at=issued_at
-    )
-    wrong = differing(found, expected)
-    if wrong:
-        why = f"the lead signed something else: {', '.join(wrong)} differ"
-        return [ControlRefused(why, clause="RP-14", details=head_mark(state, found, wrong))]
-    gap: timedelta = abs(parse_time(issued_at) - moment_of(event))
-    if gap > CLOCK_SLACK:
-        return [ControlRefused(f"signed at {issued_at}, but the event is from {event.at}", clause="RP-19")]
-    return []
-
-
-def enrols_itself(state: State, event: Event) -> bool:
-    """Tell whether this is the first lead of a registry that began without one, signing with their own key."""
-    never = not any(one.role is Role.LEAD for one in state.approvers.values())
-    return (
-        never and event.data["role"] == Role.LEAD.value and event.data["control"]["signer"] == event.subject["approver"]
-    )
-
-
-def approver_details(event_subject: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Json]:
-    """Return what a lead signs when an approver is added."""
-    return {"approver": event_subject["approver"], "name": data["name"], "role": data["role"], "key": data["key"]}
 
 
 def approver_added(state: State, event: Event) -> list[RegistryError]:
@@ -157,19 +98,8 @@ def approver_added(state: State, event: Event) -> list[RegistryError]:
     data, address = event.data, event.subject["approver"]
     if data["role"] not in {role.value for role in Role}:
         return [FormatTooNew(f"role {data['role']!r} is not known to this tool")]
-    reasons = [*_person(address, data["name"]), *_key_form(data["key"])]
-    standing = state.approvers.get(address)
-    if standing is not None:
-        reasons.append(
-            IdentityTaken(
-                f"{address} stands in the roster since {standing.added_at} ({standing.role}); an identity is enrolled once",
-                location=address,
-                clause="RP-14",
-                hint="mreg approver list",
-            )
-        )
-    reasons += _key_free(state, data["key"])
-    return [*reasons, *_signature(state, event, "approver.add", approver_details(event.subject, data))]
+    reasons = enrolment(state, address, data["name"], data["key"])
+    return [*reasons, *signing.signature(state, event, "approver.add", controls.details(event.subject, data))]
 
 
 def approver_revoked(state: State, event: Event) -> list[RegistryError]:
@@ -189,8 +119,21 @@ def approver_revoked(state: State, event: Event) -> list[RegistryError]:
                 hint='mreg approver add "Name <email>" --role ai-governance-lead --public-key FILE --as EMAIL',
             )
         )
-    details: dict[str, Json] = {"approver": address, "reason": reason}
-    return [*reasons, *_signature(state, event, "approver.revoke", details)]
+    reasons += _since(event.data["compromised_since"], event)
+    details = controls.details(event.subject, event.data)
+    return [*reasons, *signing.signature(state, event, "approver.revoke", details)]
+
+
+def _since(text: str | None, event: Event) -> list[RegistryError]:
+    """A key was compromised at a time in its one spelling that has come."""
+    if text is None:
+        return []
+    if normal_stamp(text, where="compromised_since") != text:
+        return [BadTime(f"compromised_since: {text!r} is not in the form of the ledger", location="compromised_since")]
+    if parse_time(text) <= moment_of(event) + CLOCK_SLACK:
+        return []
+    told = f"compromised_since: {text} has not come yet"
+    return [DateInFuture(told, location="compromised_since", clause="RP-19")]
 
 
 def _reason(text: str) -> list[RegistryError]:
@@ -202,18 +145,34 @@ def _reason(text: str) -> list[RegistryError]:
     )
 
 
+def _provider_keys_free(state: State, oidc: Mapping[str, Any]) -> list[RegistryError]:
+    """A provider's keys serve all of its pipelines, but are no person's, no pipeline's own and no other provider's."""
+    mine = ("identity provider", oidc["issuer"])
+    return [
+        reason for line in provider_keys(oidc) if state.keys.get(line, mine) != mine for reason in key_free(state, line)
+    ]
+
+
 def pipeline_added(state: State, event: Event) -> list[RegistryError]:
-    """Decide the enrolment of a pipeline."""
-    name, key = event.subject["pipeline"], event.data["key"]
+    """Decide the enrolment of a pipeline: with a key of its own, or with what its identity tokens must say."""
+    name, key, oidc = event.subject["pipeline"], event.data["key"], event.data["oidc"]
     label(name, where="pipeline")
-    reasons = [*_key_form(key), *_key_free(state, key)]
-    if name in state.pipelines:
+    if (key is None) == (oidc is None):
+        return [BadEnrolment(f"pipeline {name}: a key of its own or identity tokens, one of the two", location="oidc")]
+    if oidc is None:
+        reasons = [*key_form(key), *key_free(state, key)]
+    else:
+        reasons = [*enrolment_reasons(oidc, state.registry_id), *_provider_keys_free(state, oidc)]
+    standing = state.pipelines.get(name)
+    # A provider changes its keys now and then: its pipeline comes back under its name once the old keys are revoked.
+    again = oidc is not None and standing is not None and standing.oidc is not None and standing.revoked_seq is not None
+    if standing is not None and not again:
         reasons.append(
             IdentityTaken(
                 f"pipeline {name} is enrolled already", location=name, clause="RP-14", hint="mreg pipeline list"
             )
         )
-    return [*reasons, *_signature(state, event, "pipeline.add", {"pipeline": name, "key": key})]
+    return [*reasons, *signing.signature(state, event, "pipeline.add", controls.details(event.subject, event.data))]
 
 
 def pipeline_revoked(state: State, event: Event) -> list[RegistryError]:
@@ -225,24 +184,12 @@ def pipeline_revoked(state: State, event: Event) -> list[RegistryError]:
     reasons = _reason(reason)
     if found.revoked_seq is not None:
         reasons.append(IdentityTaken(f"pipeline {name} was revoked on {found.revoked_at} already", location=name))
-    return [*reasons, *_signature(state, event, "pipeline.revoke", {"pipeline": name, "reason": reason})]
-
-
-def policy_details(data: Mapping[str, Any]) -> dict[str, Json]:
-    """Return what a lead signs when a policy is put in force: all of it."""
-    return {name: data[name] for name in ("system", "risk", "placed_on_market", "policy")}
+    return [*reasons, *signing.signature(state, event, "pipeline.revoke", {"pipeline": name, "reason": reason})]
 
 
 def policy_signed(state: State, event: Event) -> list[RegistryError]:
     """Decide a policy: it must be valid for its risk class and signed by an active lead (clauses RP-4, RP-14)."""
-    return [*_in_force(event), *_signature(state, event, "policy.sign", policy_details(event.data))]
-
-
-def baseline_details(state: State, id: str) -> dict[str, Json]:
-    """Return what a lead signs when a baseline is confirmed: every adopted version with content and stated stage."""
-    found = state.baselines[id]
-    versions: list[Json] = [dict(one) for one in found.versions]
-    return {"id": id, "source": found.source, "sha256": found.sha256, "versions": versions}
+    return [*_in_force(event), *signing.signature(state, event, "policy.sign", controls.details({}, event.data))]
 
 
 def baseline_signed(state: State, event: Event) -> list[RegistryError]:
@@ -253,4 +200,4 @@ def baseline_signed(state: State, event: Event) -> list[RegistryError]:
         return [ApprovalUnknown(f"no baseline {name!r}", location=name, hint="mreg approval list")]
     if found.signed_seq is not None:
         return [ApprovalClosed(f"baseline {name} was confirmed on {found.signed_at} already", location=name)]
-    return _signature(state, event, "baseline.confirm", baseline_details(state, name))
+    return signing.signature(state, event, "baseline.confirm", controls.baseline_details(state, name))

@@ -19,6 +19,7 @@ from manual_registry.core.errors import (
     FieldFilled,
     FieldMissing,
     GateModelMismatch,
+    GateWeaker,
     MetricNotFinite,
     PolicyRefusal,
     RegistryError,
@@ -27,7 +28,7 @@ from manual_registry.core.errors import (
     VersionCaseTaken,
     VersionTaken,
 )
-from manual_registry.core.gates import claim_problem, report_from
+from manual_registry.core.gates import claim_problem, report_from, weaker_thresholds
 from manual_registry.core.ledger import Event
 from manual_registry.core.references import composite_id, data_content_hash
 from manual_registry.core.state import State, VersionState
@@ -45,6 +46,8 @@ FILLABLE = (
     "origin",
     "description",
 )
+#: And beside them of a baseline entry, which may come without: the sheet did not say it in a form that can be checked.
+FILLABLE_LATER = ("training_data", "code")
 
 
 def taken(state: State, model: str, version: str) -> RegistryError | None:
@@ -91,20 +94,34 @@ def adopted(state: State, event: Event) -> list[RegistryError]:
     reasons = _brought(state, event)
     if stated not in {known.value for known in Stage}:
         reasons.append(EventUnreadable(f"a baseline entry in no stage of ours: {stated}"))
+    line_text(event.data["baseline"].get("location") or "", where="location")
+    kept, sha256 = event.data["baseline"].get("kept"), event.data["baseline"]["sha256"]
+    if kept is not None and state.adopted.get(kept, sha256) != sha256:
+        reasons.append(
+            EventUnreadable(f"{kept} is another spreadsheet: it was adopted with other content", location=kept)
+        )
     if stated == Stage.PRODUCTION.value and state.production(model) is not None:
         reasons.append(TransitionForbidden(f"{model}: two versions are stated to be in production", clause="RP-7"))
     return reasons
 
 
+#: What a baseline repeats of each entry, beside its content.
+_SAID = ("stage", "source", "sha256")
+
+
 def baseline_opened(state: State, event: Event) -> list[RegistryError]:
-    """Decide the opening of a baseline: it names adopted versions as they stand."""
-    wrong = [
-        f"{one['model']}@{one['version']}"
-        for one in event.data["versions"]
-        if (record := state.version(one["model"], one["version"])) is None
-        or record.data.get("baseline") is None
-        or (record.blake3, record.data["baseline"]["stage"]) != (one["blake3"], one["stage"])
-    ]
+    """Decide the opening of a baseline: it names versions as they were adopted from that sheet, each in one only."""
+    data = event.data
+    named = {(one["model"], one["version"]) for found in state.baselines.values() for one in found.versions}
+    wrong = []
+    for one in data["versions"]:
+        name = (one["model"], one["version"])
+        record = state.version(*name)
+        adopted = record.adopted if record else None
+        stands = (record.blake3, *(adopted[key] for key in _SAID)) if record and adopted else None
+        if name in named or stands != (one["blake3"], one["stage"], data["source"], data["sha256"]):
+            wrong.append("@".join(name))
+        named.add(name)
     return [EventUnreadable(f"a baseline over what was not adopted so: {', '.join(wrong[:5])}")] if wrong else []
 
 
@@ -120,7 +137,7 @@ def _brought(state: State, event: Event) -> list[RegistryError]:
         *data_reasons(data["training_data"]),
         *evidence_reasons(data),
         *_tags(data["tags"]),
-        *_gates(data["gates"], data["artefact"]),
+        *_gates(state, data["gates"], data["artefact"]),
         *_metrics(data["metrics"]),
         *_dates(data, event),
         *_identifier(model, version, data),
@@ -137,7 +154,8 @@ def _empty(name: str, value: Any) -> bool:
     return value is None if name == "hyperparameters" else value in (None, [], {}, "")
 
 
-_HOW = {
+#: How each field is brought.
+HOW = {
     "training_data": "--data dvc:COMMIT:PATH",
     "code": "--commit SHA --repo DIR",
     "training_date": "--trained DATE",
@@ -153,7 +171,7 @@ def refuse_missing(
     """Return a refusal for each field that is missing, with the option that would bring it."""
     return [
         FieldMissing(
-            f"{ref}: {name} is missing ({_HOW.get(name, 'in the --metadata file')})",
+            f"{ref}: {name} is missing ({HOW.get(name, 'in the --metadata file')})",
             location=name,
             clause="RP-16",
             hint=hint,
@@ -162,13 +180,22 @@ def refuse_missing(
     ]
 
 
-def _gates(gates: Iterable[Mapping[str, Any]], artefact: Mapping[str, Any]) -> list[RegistryError]:
+def _gates(state: State, gates: Iterable[Mapping[str, Any]], artefact: Mapping[str, Any]) -> list[RegistryError]:
     reasons: list[RegistryError] = []
     for document in gates:
         report = report_from(document)
         problem = claim_problem(report)
         if problem is not None:
             reasons.append(problem)
+        reasons += [
+            GateWeaker(
+                f"{told}: a report never asks less",
+                location=f"gates.{report.gate}",
+                clause="RP-12",
+                hint="mreg policy show",
+            )
+            for told in weaker_thresholds(report, state.policy.thresholds)
+        ]
         if report.model is not None and report.model not in (
             f"sha256:{artefact['sha256']}",
             f"blake3:{artefact['blake3']}",
@@ -244,8 +271,9 @@ def attached(state: State, event: Event) -> list[RegistryError]:
     return not_archived(record) or [
         *_filled(record, data["fields"]),
         *_card_stands(record, data),
+        *_late_code_and_data(data["fields"]),
         *evidence_reasons(data, record.evidence),
-        *_gates(data["gates"], record.data["artefact"]),
+        *_gates(state, data["gates"], record.data["artefact"]),
         *_metrics(data["fields"].get("metrics")),
         *_dates({**data["fields"], "gates": data["gates"]}, event),
         *_after_deployment(record, data["fields"].get("training_date")),
@@ -265,10 +293,23 @@ def not_archived(record: VersionState) -> list[RegistryError]:
     ]
 
 
+def fillable(record: VersionState) -> tuple[str, ...]:
+    """Return the fields of a version that `attach` may fill when they are empty."""
+    return (*FILLABLE, *FILLABLE_LATER) if record.adopted else FILLABLE
+
+
+def _late_code_and_data(fields: Mapping[str, Any]) -> list[RegistryError]:
+    code, references = fields.get("code"), fields.get("training_data")
+    return [
+        *(code_reasons(code) if isinstance(code, dict) else []),
+        *(data_reasons(references) if isinstance(references, list) else []),
+    ]
+
+
 def _filled(record: VersionState, fields: Mapping[str, Any]) -> list[RegistryError]:
     reasons: list[RegistryError] = []
     for name in fields:
-        if name not in FILLABLE:
+        if name not in fillable(record):
             reasons.append(FieldFilled(f"{record.ref}: {name} is fixed at registration", location=name, clause="RP-1"))
         elif record.value(name) not in (None, [], {}, ""):
             reasons.append(

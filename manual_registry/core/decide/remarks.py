@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from manual_registry.core.decide.baselines import unconfirmed
 from manual_registry.core.decide.common import find
 from manual_registry.core.decide.registration import future
 from manual_registry.core.errors import (
@@ -52,6 +53,8 @@ def deployed(state: State, event: Event) -> list[RegistryError]:
                 hint=f"mreg promote {record.ref} --to production",
             )
         )
+    elif governed:
+        reasons += unconfirmed(state, record)
     if list(data["replaces"]) != replaced_deployments(state, record, data["environment"]):
         reasons.append(EventUnreadable(f"{record.ref}: the event does not name the deployments that it ends"))
     starts = [one.at for other in data["replaces"] for one in _open(state, record.model, other, data["environment"])]

@@ -11,8 +11,9 @@ from typing import Any
 
 from manual_registry.core import approvals as core
 from manual_registry.core import transitions
+from manual_registry.core.decide.baselines import step_reasons
 from manual_registry.core.decide.common import document_reasons, find, gate_reasons, moment_of
-from manual_registry.core.decide.identity import identity_reasons
+from manual_registry.core.decide.identity import identity_reasons, signed_at
 from manual_registry.core.errors import (
     ApprovalBad,
     ApprovalOutdated,
@@ -28,10 +29,7 @@ from manual_registry.core.errors import (
 )
 from manual_registry.core.ledger import Event
 from manual_registry.core.state import Request, State, VersionState
-from manual_registry.core.statements import (
-    read_statement,
-    statement_sha256,
-)
+from manual_registry.core.statements import statement_sha256
 from manual_registry.core.times import parse_time
 from manual_registry.core.values import Risk, Stage, free_text
 
@@ -80,11 +78,12 @@ def promoted(state: State, event: Event) -> list[RegistryError]:
     return [
         *reason_given(data["reason"], needed=needed, ref=record.ref),
         *_replaces(state, record, to, data["replaces"]),
-        *gate_reasons(state, record, to),
+        *gate_reasons(state, record, to, moment_of(event)),
         *document_reasons(state, record, to),
         *observed_reasons(state, record, to, data["observed"]),
-        *_staging_again(state, record, to),
+        *_staging_again(state, record, to, moment_of(event)),
         *approval_reasons(state, event, record, to, data["approval"]),
+        *step_reasons(state, record, to),
         *identity_reasons(state, event, record, to),
     ]
 
@@ -104,15 +103,16 @@ def observed_reasons(state: State, record: VersionState, to: Stage, observed: st
     ]
 
 
-def _staging_again(state: State, record: VersionState, to: Stage) -> list[RegistryError]:
+def _staging_again(state: State, record: VersionState, to: Stage, moment: datetime) -> list[RegistryError]:
     if to is not Stage.PRODUCTION or record.staging_approved:
         return []
     if not state.policy.needs_approval(Stage.STAGING, has_lead=state.has_lead):
-        told = {one.message for one in gate_reasons(state, record, to)}
-        return [one for one in gate_reasons(state, record, Stage.STAGING) if one.message not in told]
+        told = {one.message for one in gate_reasons(state, record, to, moment)}
+        return [one for one in gate_reasons(state, record, Stage.STAGING, moment) if one.message not in told]
+    why = "was adopted in staging" if record.adopted and len(record.steps) == 1 else "came out of the archive"
     return [
         ApprovalOutdated(
-            f"{record.ref} came out of the archive: staging's gates and approval are asked again",
+            f"{record.ref} {why}: staging's gates and approval are asked {'first' if 'adopted' in why else 'again'}",
             clause="RP-8",
             hint=f'mreg promote {record.ref} --to experimental --reason "staging is decided again"',
         )
@@ -150,10 +150,7 @@ def _promotion_moment(state: State, event: Event, request: Request) -> datetime:
 
     What was written after the signature counts too: a clock that was set back does not make an approval young again.
     """
-    promotion = event.data.get("promotion")
-    found = read_statement(promotion["statement"]) if promotion else None
-    issued = found["predicate"].get("issued_at") if found else None
-    moment = parse_time(issued) if isinstance(issued, str) else moment_of(event)
+    moment = signed_at(event.data.get("promotion")) or moment_of(event)
     later = [state.times.get(seq, "") for seq in range(request.signed_seq or 0, state.head_seq + 1)]
     return max(moment, parse_time(max(later, default=event.at) or event.at))
 
@@ -182,7 +179,7 @@ def not_signed(state: State, request: Request) -> RegistryError:
         leads = [
             one.email
             for one in state.active_leads()
-            if one.email not in state.versions[request.model, request.version].registrants
+            if not state.versions[request.model, request.version].registered_by(one.email)
         ]
         return ApprovalWanted(
             f"{ref}: approval {request.id} waits for a signature" + (f" (of {' or '.join(leads)})" if leads else ""),
@@ -228,10 +225,11 @@ def rolled_back(state: State, event: Event) -> list[RegistryError]:
     return [
         *reason_given(data["reason"], needed=True, ref=record.ref),
         *_replaces(state, record, Stage.PRODUCTION, data["replaces"]),
-        *gate_reasons(state, record, Stage.PRODUCTION),
+        *gate_reasons(state, record, Stage.PRODUCTION, moment_of(event)),
         *document_reasons(state, record, Stage.PRODUCTION),
         *observed_reasons(state, record, Stage.PRODUCTION, data["observed"]),
         *restored_reasons(record, data["restored"]),
+        *step_reasons(state, record, Stage.PRODUCTION),
         *_rests_on(state, event, record),
         *identity_reasons(state, event, record, Stage.PRODUCTION),
     ]
@@ -243,6 +241,8 @@ def _rests_on(state: State, event: Event, record: VersionState) -> list[Registry
         if rests is not None:
             return [ApprovalBad(f"{record.ref}: no approval was used that a rollback could rest on", clause="RP-10")]
         needed = state.policy.needs_approval(Stage.PRODUCTION, has_lead=state.has_lead)
+        if needed and record.adopted is not None:
+            return [_no_approval_ever(record)]
         return [wanted(state, record, Stage.PRODUCTION)] if needed else []
     if rests != {"id": request.id, "sha256": statement_sha256(request.statement)}:
         return [ApprovalBad(f"{record.ref}: a rollback rests on the approval used last, {request.id}", clause="RP-10")]
@@ -256,6 +256,16 @@ def _rests_on(state: State, event: Event, record: VersionState) -> list[Registry
         may_differ=core.ROLLBACK_MAY_DIFFER,
     )
     return list(judgement.reasons)
+
+
+def _no_approval_ever(record: VersionState) -> RegistryError:
+    """The refusal to go back to what was in production before control began: no signature stands behind that."""
+    source = (record.adopted or {}).get("source")
+    return ApprovalBad(
+        f"{record.ref} was in production as {source} stated; no approval was used here that a rollback could rest on",
+        clause="RP-10",
+        hint=f'mreg unarchive {record.ref} --reason "back to production"',
+    )
 
 
 def restored_reasons(record: VersionState, said: bool) -> list[RegistryError]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from manual_registry.core.folding.controls import answered
+from manual_registry.core.jwks import provider_keys
 from manual_registry.core.policy import policy_from
 from manual_registry.core.records import Approver, Baseline, Pipeline
-from manual_registry.core.values import Risk, Role
+from manual_registry.core.values import Risk, Role, Stage
 
 if TYPE_CHECKING:
     from manual_registry.core.ledger import Event
@@ -19,6 +21,9 @@ def created(state: State, event: Event) -> None:
     state.registry_id = event.hash.removeprefix("sha256:")[:32]
     state.created_at = event.at
     _in_force(state, event)
+    state.recovery_key, state.continues = data["recovery_key"], data["continues"]
+    if state.recovery_key is not None:
+        state.keys.setdefault(state.recovery_key, ("recovery key", "of this registry"))
     for lead in data["leads"]:
         _enrol(state, event, str(lead["email"]), str(lead["name"]), Role.LEAD, str(lead["key"]), by=event.actor)
 
@@ -29,12 +34,17 @@ def _in_force(state: State, event: Event) -> None:
     state.placed_on_market = event.data["placed_on_market"]
     state.policy = policy_from(event.data["policy"], state.risk)
     state.policy_seq, state.policy_at = event.seq, event.at
+    state.policies.append((event.seq, state.policy))
 
 
 def policy_signed(state: State, event: Event) -> None:
     """Fold ``policy.signed``."""
     _in_force(state, event)
     state.policy_by = str(event.data["control"]["signer"])
+    answered(state, event)
+    for request in state.controls.values():  # written against the policy that was in force before
+        if request.action == "policy.sign" and request.status == "requested":
+            request.status = "lapsed"
 
 
 def _enrol(state: State, event: Event, email: str, name: str, role: Role, key: str, *, by: str) -> None:
@@ -49,6 +59,13 @@ def approver_added(state: State, event: Event) -> None:
     data = event.data
     by = str(data["control"]["signer"])
     _enrol(state, event, event.subject["approver"], data["name"], Role(data["role"]), data["key"], by=by)
+    answered(state, event)
+
+
+def recovered(state: State, event: Event) -> None:
+    """Fold ``roster.recovered``: a lead enrolled by the recovery key."""
+    data = event.data
+    _enrol(state, event, event.subject["approver"], data["name"], Role.LEAD, data["key"], by="recovery")
 
 
 def approver_revoked(state: State, event: Event) -> None:
@@ -56,14 +73,20 @@ def approver_revoked(state: State, event: Event) -> None:
     found = state.approvers.get(event.subject["approver"])
     if found is not None:
         found.revoked_seq, found.revoked_at, found.reason = event.seq, event.at, event.data["reason"]
+        found.compromised_since = event.data["compromised_since"]
+    answered(state, event)
 
 
 def pipeline_added(state: State, event: Event) -> None:
     """Fold ``pipeline.added``."""
-    name, key = event.subject["pipeline"], event.data["key"]
+    name, key, oidc = event.subject["pipeline"], event.data["key"], event.data["oidc"]
     by = str(event.data["control"]["signer"])
-    state.pipelines[name] = Pipeline(name=name, key=key, added_seq=event.seq, added_at=event.at, added_by=by)
-    state.keys.setdefault(key, ("pipeline", name))
+    state.pipelines[name] = Pipeline(name=name, key=key, oidc=oidc, added_seq=event.seq, added_at=event.at, added_by=by)
+    if key is not None:
+        state.keys.setdefault(key, ("pipeline", name))
+    answered(state, event)
+    for line in provider_keys(oidc):
+        state.keys.setdefault(line, ("identity provider", oidc["issuer"]))
 
 
 def pipeline_revoked(state: State, event: Event) -> None:
@@ -71,6 +94,7 @@ def pipeline_revoked(state: State, event: Event) -> None:
     found = state.pipelines.get(event.subject["pipeline"])
     if found is not None:
         found.revoked_seq, found.revoked_at, found.reason = event.seq, event.at, event.data["reason"]
+    answered(state, event)
 
 
 def baseline_opened(state: State, event: Event) -> None:
@@ -83,6 +107,7 @@ def baseline_opened(state: State, event: Event) -> None:
         sha256=data["sha256"],
         versions=list(data["versions"]),
         seq=event.seq,
+        hash=event.hash,
         at=event.at,
         actor=event.actor,
     )
@@ -94,3 +119,11 @@ def baseline_signed(state: State, event: Event) -> None:
     if found is not None:
         found.signed_seq, found.signed_at = event.seq, event.at
         found.signer = str(event.data["control"]["signer"])
+        for one in found.versions:
+            record = state.version(one["model"], one["version"])
+            if record is None or not record.adopted:
+                continue
+            if (record.blake3, record.adopted["stage"]) == (one["blake3"], one["stage"]):
+                record.confirmed = found.id
+                # What the sheet stated counts from here on: a rollback may go back to it.
+                record.was_production = record.was_production or one["stage"] == Stage.PRODUCTION.value

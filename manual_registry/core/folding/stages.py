@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from manual_registry.core.folding.marks import enter, open_request, touch
+from manual_registry.core.oidc import read_token
 from manual_registry.core.records import Deployment, VersionState
 from manual_registry.core.values import Stage
 
@@ -23,6 +24,13 @@ def _use(state: State, approval: Mapping[str, Any] | None, seq: int) -> str | No
     return str(approval["id"])
 
 
+def _spend(state: State, event: Event) -> None:
+    """A pipeline's identity token is good once."""
+    token = read_token(str((event.data["promotion"] or {}).get("token", "")))
+    for one in token.ids if token else ():
+        state.tokens.setdefault(one, event.seq)
+
+
 def _replace(state: State, event: Event) -> None:
     replaced = event.data["replaces"]
     if replaced is not None:
@@ -33,6 +41,7 @@ def _replace(state: State, event: Event) -> None:
 
 def promoted(state: State, event: Event) -> None:
     """Fold ``version.promoted``."""
+    _spend(state, event)
     _replace(state, event)
     record = touch(state, event)
     if record is None:
@@ -47,6 +56,7 @@ def promoted(state: State, event: Event) -> None:
 
 def rolled_back(state: State, event: Event) -> None:
     """Fold ``version.rolled-back``."""
+    _spend(state, event)
     _replace(state, event)
     record = touch(state, event)
     if record is None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from manual_registry.core.folding.marks import lapse, touch
-from manual_registry.core.records import ModelState, Step, VersionState
+from manual_registry.core.records import ModelState, Step, TimeAnchor, VersionState
 from manual_registry.core.values import Stage
 
 if TYPE_CHECKING:
     from manual_registry.core.ledger import Event
     from manual_registry.core.state import State
+
+#: Longer notes than one cell of a workbook holds stay what the sheet stated; `show` has them.
+_ONE_CELL: Final = 32_767
 
 
 def registered(state: State, event: Event) -> None:
@@ -27,6 +31,7 @@ def registered(state: State, event: Event) -> None:
         data=data,
         evidence=list(data["evidence"]),
         gates=list(data["gates"]),
+        gate_seqs=[event.seq] * len(data["gates"]),
         card=data["card"],
         environment=data["environment"],
         tags=dict(data["tags"]),
@@ -35,6 +40,8 @@ def registered(state: State, event: Event) -> None:
         steps=[Step(stage=stage, seq=event.seq, at=event.at, actor=event.actor)],
         event_seqs=[event.seq],
     )
+    if baseline:
+        _stated(state, record, baseline)
     if (model, version) in state.versions:
         return  # a doubled registration is a finding; the first one stands
     state.versions[model, version] = record
@@ -49,6 +56,25 @@ def registered(state: State, event: Event) -> None:
         record.archived_seq = event.seq
 
 
+def _stated(state: State, record: VersionState, baseline: Mapping[str, Any]) -> None:
+    """Take up what an adopted sheet says beside the fields: notes, where the files lie, where the sheet is kept."""
+    notes = baseline["stated"].get("notes")
+    record.notes_text = notes if notes and len(notes) <= _ONE_CELL else None
+    record.location = baseline.get("location")
+    if record.stage == Stage.PRODUCTION.value:
+        # Where nobody need sign for production, nobody need confirm that it was there.
+        record.was_production = not state.policy.needs_approval(Stage.PRODUCTION, has_lead=state.has_lead)
+    if "kept" in baseline:
+        state.adopted.setdefault(baseline["kept"], baseline["sha256"])
+
+
+def taken_in(state: State, event: Event) -> None:
+    """Fold ``version.taken-in``."""
+    record = touch(state, event)
+    if record is not None:
+        record.location = None
+
+
 def attached(state: State, event: Event) -> None:
     """Fold ``version.attached``."""
     record = touch(state, event)
@@ -57,9 +83,10 @@ def attached(state: State, event: Event) -> None:
     data = event.data
     record.evidence.extend(data["evidence"])
     record.gates.extend(data["gates"])
+    record.gate_seqs.extend([event.seq] * len(data["gates"]))
     record.card = data["card"] or record.card
     record.environment = data["environment"] or record.environment
-    record.fields.update(data["fields"])
+    record.fields.update({name: value for name, value in data["fields"].items() if value is not True})
     record.owner = record.owner or data["fields"].get("owner")
     record.attached_seq = event.seq
     lapse(state, record)
@@ -117,3 +144,19 @@ def recorded(state: State, event: Event) -> None:
 def restored(state: State, event: Event) -> None:
     """Fold ``workbook.restored``."""
     state.last_restored = event.data["workbook"]
+
+
+def anchored(state: State, event: Event) -> None:
+    """Fold ``ledger.anchored``."""
+    data = event.data
+    state.anchors.append(
+        TimeAnchor(
+            seq=data["seq"],
+            hash=data["hash"],
+            time=data["time"],
+            authority=data["authority"],
+            token=data["token"],
+            event=event.seq,
+            at=event.at,
+        )
+    )

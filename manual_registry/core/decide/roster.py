@@ -1,0 +1,54 @@
+"""Who may be enrolled: a person with a name and an address, a key in its one spelling that is nobody else's (RP-14)."""
+
+from __future__ import annotations
+
+from manual_registry.core.errors import BadKey, ControlRefused, IdentityTaken, KeyTaken, RegistryError
+from manual_registry.core.sshkeys import parse_public_key
+from manual_registry.core.state import State
+from manual_registry.core.values import email, line_text
+
+
+def a_person(address: str, name: str) -> list[RegistryError]:
+    """Refuse an address that is not in its one spelling, or an empty name."""
+    line_text(name, where="name")
+    if email(address) != address or not name.strip():
+        return [ControlRefused(f"{address!r}: an approver has a name and an address in lower case", clause="RP-14")]
+    return []
+
+
+def key_form(line: str) -> list[RegistryError]:
+    """Refuse a key that is not spelled as the ledger keeps it."""
+    if parse_public_key(line).line() != line:
+        return [BadKey("a key is kept as 'type base64', in its one spelling", location="key")]
+    return []
+
+
+def key_free(state: State, line: str) -> list[RegistryError]:
+    """Refuse a key that belongs, or once belonged, to anybody."""
+    holder = state.keys.get(line)
+    if holder is None:
+        return []
+    return [
+        KeyTaken(
+            f"this key belongs to the {holder[0]} {holder[1]}; one key is for one identity, ever",
+            location="key",
+            clause="RP-14",
+            hint="ssh-keygen -t ed25519 -f NEW-KEY",
+        )
+    ]
+
+
+def enrolment(state: State, address: str, name: str, key: str) -> list[RegistryError]:
+    """Return what is wrong with enrolling ``address`` with ``key``, whoever signs it."""
+    reasons = [*a_person(address, name), *key_form(key)]
+    standing = state.approvers.get(address)
+    if standing is not None:
+        reasons.append(
+            IdentityTaken(
+                f"{address} stands in the roster since {standing.added_at} ({standing.role}); an identity is enrolled once",
+                location=address,
+                clause="RP-14",
+                hint="mreg approver list",
+            )
+        )
+    return [*reasons, *key_free(state, key)]

@@ -1,0 +1,24 @@
+"""Exports to other registries: what was recorded of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from manual_registry.core.records import Exported
+
+if TYPE_CHECKING:
+    from manual_registry.core.ledger import Event
+    from manual_registry.core.state import State
+
+
+def recorded(state: State, event: Event) -> None:
+    """Fold ``export.recorded``."""
+    data = event.data
+    found = state.exports.setdefault((data["target"], data["uri"]), Exported())
+    if data["action"] == "check":
+        found.checked_at = event.at
+        return
+    found.seq, found.at = event.seq, event.at
+    found.versions |= {(one["model"], one["version"]): (one["number"], one["digest"]) for one in data["versions"]}
+    for model in data["models"]:
+        found.mismatches[model] = [one for one in data["mismatches"] if one["model"] == model]
