@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 from manual_registry.adapters.ledger_files import LedgerFiles
+from manual_registry.core.folding import fold
 from manual_registry.core.ledger import chain
-from manual_registry.core.state import fold
 
 
 def main(root: Path) -> None:

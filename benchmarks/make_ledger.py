@@ -28,10 +28,11 @@ from manual_registry.core import events as kinds
 from manual_registry.core.decide import decide
 from manual_registry.core.decide.registration import identifier
 from manual_registry.core.errors import raise_for
+from manual_registry.core.folding import apply, fold
 from manual_registry.core.ledger import Draft, Event, file_name, seal
 from manual_registry.core.references import own_hash, parse_reference
 from manual_registry.core.sshkeys import parse_public_key
-from manual_registry.core.state import State, fold
+from manual_registry.core.state import State
 from manual_registry.core.statements import APPROVAL_NAMESPACE, Position, approval_line, statement_sha256
 from manual_registry.core.times import stamp
 from manual_registry.ports import Signer
@@ -82,7 +83,7 @@ class Writer:
         path = self.ledger.directory / file_name(event.seq)
         path.write_bytes(event.raw)
         path.chmod(0o444)
-        self.state.apply(event)
+        apply(self.state, event)
         self.events.append(event)
         return event
 

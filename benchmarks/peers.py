@@ -5,13 +5,21 @@ What each needs before it can be timed (a repository with ten versions, a store 
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import socket
+import subprocess
 import sys
+import time
+import urllib.request
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from timing import call
+from timing import call, environment
 
 FROM_PYPI = ("gto", "dvc", "mlflow")
 FROM_SYSTEM = ("b3sum", "openssl", "git")
@@ -104,6 +112,34 @@ def mlflow_store(peers: Peers, directory: Path) -> str:
     directory.mkdir()
     call([peers.program("python"), str(HERE / "mlflow_lookup.py"), "make", uri], cwd=directory, env=QUIET)
     return uri
+
+
+@contextmanager
+def mlflow_server(peers: Peers, directory: Path) -> Iterator[str]:
+    """Start MLflow's server on loopback, SQLite and proxied artefacts; yield its address."""
+    directory.mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = [peers.program("mlflow"), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    words += ["--backend-store-uri", f"sqlite:///{directory / 'mlflow.db'}"]
+    words += ["--artifacts-destination", str(directory / "artefacts")]
+    uri = f"http://127.0.0.1:{port}"
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen(
+            words, cwd=directory, env=environment(QUIET), stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{uri}/health", timeout=2).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield uri
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
 
 
 def dvc_repository(peers: Peers, directory: Path, source: Path) -> None:

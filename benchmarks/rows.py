@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import itertools
 import json
 import os
 import shutil
@@ -12,8 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from peers import HERE, QUIET, Peers, dvc_repository, gto_repository, mlflow_store
-from timing import Command, Timing, call, in_turn
+from peers import HERE, QUIET, Peers, dvc_repository, gto_repository, mlflow_server, mlflow_store
+from timing import Command, Timing, call, in_turn, median, run_once
 
 ROOT = HERE.parent
 PROGRAM = (sys.executable, "-m", "manual_registry", "--actor", "mira@example.org")
@@ -240,6 +242,21 @@ def ledger(bench: Bench) -> list[Row]:
     return [Row(name="ledger/check", what=what, by="cpu", value=check, target=0.6 * events / 20_000, note=note)]
 
 
+def approvals(bench: Bench) -> list[Row]:
+    """Take the CPU seconds of judging signed approvals again, in a process of its own."""
+    count = max(bench.versions // 10, 10)
+    words = [
+        sys.executable,
+        str(HERE / "approvals_check.py"),
+        str(bench.place / "approvals"),
+        "--approvals",
+        str(count),
+    ]
+    cpu = float(json.loads(call(words, cwd=bench.place, env=bench.env))["cpu"])
+    what = f"verifying {count:,} signed approvals, CPU s"
+    return [Row(name="approvals/verify", what=what, by="cpu", value=cpu, target=2.0 * count / 1000)]
+
+
 def workbook(bench: Bench) -> list[Row]:
     """Take the CPU seconds of one changed row in a workbook, beside openpyxl's load and save of the same file."""
     root, file, fresh = bench.ledger(bench.versions), bench.place / "fresh.xlsx", bench.place / "registry.xlsx"
@@ -270,13 +287,60 @@ def _unchanged(bench: Bench, root: Path) -> Row:
     return Row(name="workbook/sync", what=what, by="wall", value=value, target=20, ours=ours, theirs=start)
 
 
+def export(bench: Bench) -> list[Row]:
+    """Time `export mlflow` of one small version beside the same by hand with MLflow's client, both proven."""
+    title = "export mlflow, one small version / the same by hand, read back and hashed"
+    if importlib.util.find_spec("mlflow") is None:
+        return [Row(name="export/hand", what=title, by="-", note="MLflow's client is not installed here")]
+    numbers = itertools.count(1)
+    root = bench.place / "exporting"
+    names: list[str] = []
+
+    def fresh() -> None:
+        _remove(root) if root.exists() else None
+        names.append(f"model-{next(numbers)}")
+        bench.small_registry(root)
+        model, metadata = bench.place / "small.bin", bench.place / "small.yaml"
+        model.write_bytes(os.urandom(100_000))
+        metadata.write_text(_SMALL, encoding="utf-8")
+        words = ("register", names[-1], "1", str(model), "--metadata", str(metadata))
+        call(bench.ours("register", *words, root=root).words, cwd=bench.place, env=bench.env)
+
+    with mlflow_server(bench.peers, bench.place / "mlflow-server") as uri:
+
+        def by_hand() -> Command:
+            line = [sys.executable, str(HERE / "mlflow_export.py"), uri]
+            line += [str(root / "models" / names[-1] / "1"), f"by-hand-{names[-1]}"]
+            return Command(name="hand", words=line, cwd=bench.place, env={**QUIET, "PYTHONPATH": ""})
+
+        ours = bench.ours("export", "export", "mlflow", "--tracking-uri", uri, root=root)
+        turns: dict[str, list[Timing]] = {"export": [], "hand": []}
+        for _ in range(bench.runs + 1):  # the first one is not counted
+            fresh()
+            turns["export"].append(run_once(ours))
+            turns["hand"].append(run_once(by_hand()))
+    mine, theirs = (median(turns[name][1:]) for name in ("export", "hand"))
+    value = mine.wall / theirs.wall
+    return [Row(name="export/hand", what=title, by="wall", value=value, target=1.5, ours=mine, theirs=theirs)]
+
+
+#: The metadata of the version that is exported.
+_SMALL = """
+training_data: sha256:abababababababababababababababababababababababababababababababab
+training_date: 2026-01-01
+hyperparameters: {trees: 400, depth: 4, learning_rate: 0.05, seed: 7}
+metrics: {auc_roc: 0.78, brier: 0.141, ks: 0.42}
+"""
+
 #: Rows that need the peers from PyPI.
-PEERED = frozenset({"trace", "register"})
+PEERED = frozenset({"trace", "register", "export"})
 ROWS: dict[str, tuple[Callable[[Bench], list[Row]], tuple[str, ...]]] = {
     "trace": (trace, ("git",)),
     "register": (register, ("openssl",)),
     "verify": (verify, ("b3sum",)),
+    "export": (export, ()),
     "ledger": (ledger, ()),
+    "approvals": (approvals, ()),
     "workbook": (workbook, ()),
 }
 

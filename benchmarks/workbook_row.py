@@ -19,9 +19,9 @@ from pathlib import Path
 from manual_registry.adapters.ledger_files import LedgerFiles
 from manual_registry.adapters.workbook import OpenpyxlWorkbook
 from manual_registry.core import events as kinds
+from manual_registry.core.folding import apply, fold
 from manual_registry.core.ledger import Draft, seal
 from manual_registry.core.rows import build_view
-from manual_registry.core.state import fold
 from manual_registry.core.times import stamp
 from manual_registry.core.view import View
 
@@ -34,7 +34,7 @@ def views(root: Path) -> tuple[View, View]:
     one = next(iter(state.versions.values()))
     draft = Draft(type=kinds.NOTED, subject={"model": one.model, "version": one.version}, data={"text": "Seen."})
     note = seal(draft, seq=state.head_seq + 1, prev=state.head_hash, at=stamp(datetime.now(UTC)), actor=one.actor)
-    state.apply(note)
+    apply(state, note)
     return base, build_view(state, [*events, note])
 
 

@@ -22,6 +22,7 @@ class WorkbookState:
     """What the file on disk is: ``present``; the ledger head that it names (None: not ours or damaged).
 
     ``link_prefix`` is what its links begin with (None: it does not say); the file may have been moved since.
+    ``view_version`` is the number of the rendering that wrote it (None: it does not say).
     """
 
     present: bool
@@ -29,6 +30,7 @@ class WorkbookState:
     head_seq: int | None = None
     head_hash: str | None = None
     link_prefix: str | None = None
+    view_version: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,12 +67,14 @@ class Reading:
     """A workbook read once: what differs from the base, what people typed, and which bytes that was (SHA-256).
 
     ``notices`` are sentences about what is no reason to refuse the file (macros, hidden sheets, merged cells).
+    ``other_release``: a release with another rendering than the base's wrote it.
     """
 
     sha256: str
     differences: tuple[Difference, ...]
     typed: tuple[TypedRow, ...]
     notices: tuple[str, ...] = ()
+    other_release: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,6 +2,10 @@
 
 System, risk, placed-on-market date and ``[policy]`` stand here to be read and edited; what counts is what the ledger has
 put in force. ``[workbook]`` counts at once.
+
+Rules held here: what a person typed wrongly stops no reader. A setting that a lead would have to sign, and that could
+not be signed as it stands, is kept as :attr:`Config.problem`: nothing is promoted, nothing signed. What leaves open
+where the workbook lies is :attr:`Config.unusable`: nothing is written.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,8 @@ class Config:
     """The parsed file. ``policy`` is the full document; ``workbook`` the path as written.
 
     ``quiet_seconds``: how long the workbook must have been quiet before the view is written; None: it does not say.
+    ``problem``: why system, risk, date or policy cannot be taken (they are empty then); ``unusable``: why the file as a
+    whole, or ``[workbook]``, cannot (``workbook`` is the default then, unless it could be read).
     """
 
     system: str
@@ -39,9 +45,18 @@ class Config:
     policy: Mapping[str, Json]
     workbook: str
     quiet_seconds: float | None = None
+    problem: RegistryError | None = None
+    unusable: RegistryError | None = None
+
+    @property
+    def wrong(self) -> RegistryError | None:
+        """Why the file does not say what could be compared with the policy in force; None: it does."""
+        return self.problem or self.unusable
 
     def governed(self) -> dict[str, Json]:
-        """Return what must be equal to the policy in force."""
+        """Return what must be equal to the policy in force; raises :class:`BadConfig` where it cannot be taken."""
+        if self.wrong is not None:
+            raise self.wrong
         return {
             "system": self.system,
             "risk": self.risk,
@@ -51,7 +66,10 @@ class Config:
 
 
 def load(root: Path) -> Config:
-    """Read ``root``/registry.toml; raises :class:`BadConfig` with the place, or :class:`FormatTooNew`."""
+    """Read ``root``/registry.toml; a mistake in it stands in the result.
+
+    Raises :class:`FormatTooNew`, and what reading a file raises.
+    """
     path = root / FILE
     try:
         raw = path.read_bytes()
@@ -63,13 +81,39 @@ def load(root: Path) -> Config:
     try:
         document = tomllib.loads(raw.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise BadConfig(
-            f"{FILE} does not parse: {problem}", location=FILE, hint=f"open {path} and mend that line"
-        ) from None
+        mend = f"open {path} and mend that line"
+        return _unusable(BadConfig(f"{FILE} does not parse: {problem}", location=FILE, hint=mend))
     return _config(document)
 
 
+_WORKBOOK = "registry.xlsx"
+
+
+def _unusable(problem: RegistryError, workbook: str = _WORKBOOK) -> Config:
+    return Config(system="", risk="", placed_on_market=None, policy={}, workbook=workbook, unusable=problem)
+
+
 def _config(document: dict[str, Any]) -> Config:
+    """Take what the file says; the workbook first, which every writer needs."""
+    _refuse_newer(document)
+    workbook: Any = document.get("workbook", {})
+    if not isinstance(workbook, dict) or not isinstance(workbook.get("path", ""), str):
+        return _unusable(BadConfig(f"{FILE}: [workbook] must be a table, workbook.path a text", location=FILE))
+    path = workbook.get("path") or _WORKBOOK
+    try:
+        unknown = sorted(document.keys() - _MEMBERS)
+        if unknown:
+            raise BadConfig(f"{FILE}: {', '.join(unknown)} is not known here", location=FILE)
+        quiet = _quiet(workbook)
+    except BadConfig as problem:
+        return _unusable(problem, path)
+    try:
+        return replace(_governed(document), workbook=path, quiet_seconds=quiet)
+    except RegistryError as problem:
+        return replace(_unusable(problem, path), quiet_seconds=quiet, problem=problem, unusable=None)
+
+
+def _refuse_newer(document: dict[str, Any]) -> None:
     version = document.get("format", FORMAT)
     if isinstance(version, int) and version > FORMAT:
         raise FormatTooNew(
@@ -77,25 +121,24 @@ def _config(document: dict[str, Any]) -> Config:
             location=FILE,
             hint="pip install -U manual-registry",
         )
-    unknown = sorted(document.keys() - _MEMBERS)
-    if unknown:
-        raise BadConfig(f"{FILE}: {', '.join(unknown)} is not known here", location=FILE)
+
+
+def _governed(document: dict[str, Any]) -> Config:
     system, risk = document.get("system"), document.get("risk")
     if not isinstance(system, str) or not isinstance(risk, str):
         raise BadConfig(f"{FILE}: system and risk must be there, as text", location=FILE)
     problems = system_refusals(risk)
     if problems:
         raise problems[0]
-    policy, workbook = document.get("policy", {}), document.get("workbook", {})
-    if not isinstance(policy, dict) or not isinstance(workbook, dict) or not isinstance(workbook.get("path", ""), str):
-        raise BadConfig(f"{FILE}: [policy] and [workbook] must be tables, workbook.path a text", location=FILE)
+    policy = document.get("policy", {})
+    if not isinstance(policy, dict):
+        raise BadConfig(f"{FILE}: [policy] must be a table", location=FILE)
     return Config(
         system=system,
         risk=risk,
         placed_on_market=_placed(document.get("placed_on_market")),
         policy=policy_from(policy, Risk(risk)).document,
-        workbook=workbook.get("path") or "registry.xlsx",
-        quiet_seconds=_quiet(workbook),
+        workbook=_WORKBOOK,
     )
 
 

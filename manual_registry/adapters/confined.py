@@ -1,8 +1,9 @@
-"""Files that a sheet names, not the person who runs the command: only those below allowed directories are read.
+"""Files that a sheet or a metadata file names, not the person who runs the command: only those below allowed directories
+are read.
 
 Rules held here (design 3.3): a name is resolved without following links; URLs, UNC paths, names with control characters
 and hidden files are refused before anything is looked at; a file that holds a private key is refused wherever it lies,
-since what is registered is there for everybody to read. Which directories are allowed is the caller's.
+since what is registered is there for everybody to read. What a person names in an option is free. Which directories are allowed is the caller's.
 """
 
 from __future__ import annotations
@@ -48,6 +49,30 @@ def allowed_path(allowed: Sequence[Path], typed: str, *, base: Path | None = Non
         " followed)",
         location=where,
         hint="mreg sync --from DIR",
+    )
+
+
+def path_beside(folder: Path, typed: str, *, where: str, option: str) -> Path:
+    """Return the file that a metadata file in ``folder`` names: below that folder, with no link on the way.
+
+    A metadata file travels with an artefact, and whoever wrote it may not choose which files of the person who registers
+    get into a registry; ``option`` is the one with which that person names any file. What is not there is for the reader
+    to tell. Raises :class:`PathEscapes`, located at ``where``.
+    """
+    name, top = _checked(typed, where), Path(os.path.realpath(folder))
+    candidate = Path(os.path.normpath(top / name))
+    parts = candidate.relative_to(top).parts if candidate.is_relative_to(top) else ()
+    if not parts:
+        why = "lies outside of the metadata file's own folder"
+    elif any(part.startswith(".") for part in parts):
+        why = "is hidden, or in a hidden folder"
+    elif any(top.joinpath(*parts[:depth]).is_symlink() for depth in range(1, len(parts) + 1)):
+        why = "is a symbolic link, or behind one"
+    else:
+        _refuse_keys(candidate, typed, where)
+        return candidate
+    raise PathEscapes(
+        f"{where} {_shown(typed)}: {why}; such a file is named on the command line ({option} FILE)", location=where
     )
 
 

@@ -24,7 +24,7 @@ from manual_registry.core.touches import is_control, touched
 from manual_registry.core.trusted import trusted_fold
 from manual_registry.core.values import Digest
 
-_LAYOUT = 2
+_LAYOUT = 4
 _SCHEMA = """
 create table meta (layout integer, root text, head integer, hash text);
 create table event (seq integer primary key, hash text, control integer);

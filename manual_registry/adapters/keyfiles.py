@@ -51,9 +51,14 @@ class FileSigner:
     and once; so is its passphrase.
     """
 
-    def __init__(self, public_key: PublicKey, path: Path, *, passphrase: AskPassphrase | None = None) -> None:
-        """Sign as ``public_key`` with the file ``path``; ``passphrase`` is called when it has one."""
-        self._public, self._path, self._ask = public_key, path, passphrase
+    def __init__(
+        self, public_key: PublicKey, path: Path, *, passphrase: AskPassphrase | None = None, data: bytes | None = None
+    ) -> None:
+        """Sign as ``public_key`` with the file ``path``; ``passphrase`` is called when it has one.
+
+        ``data``: the key's text, which came otherwise (``path`` then only names it in messages).
+        """
+        self._public, self._path, self._ask, self._data = public_key, path, passphrase, data
         self._private: SSHPrivateKeyTypes | None = None
         self.warnings: tuple[str, ...] = _exposure(path)
 
@@ -73,7 +78,7 @@ class FileSigner:
         return verified(text, message, namespace, self._public)
 
     def _load(self) -> SSHPrivateKeyTypes:
-        data = read_key_file(self._path)
+        data = self._data if self._data is not None else read_key_file(self._path)
         private = (
             self._unlock(data) if inspect_private(data, self._path).encrypted else _load_private(data, None, self._path)
         )

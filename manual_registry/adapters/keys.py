@@ -41,6 +41,7 @@ __all__ = [
     "generate_ed25519",
     "load_public",
     "signer_for",
+    "signer_for_text",
 ]
 
 _UNATTENDED_SECONDS: Final = 120  # an agent may ask its owner to confirm
@@ -78,6 +79,22 @@ def signer_for(
         location="key",
         hint="ssh-add KEYFILE",
     )
+
+
+def signer_for_text(text: str, public_key: PublicKey, *, named: str) -> Signer:
+    """Sign for ``public_key`` with a private key that is handed over as text, as CI systems keep secrets.
+
+    ``named`` stands for it in messages. Raises ``BadKey`` when it is another key, ``SigningFailed`` when it has a
+    passphrase or is damaged.
+    """
+    # A secret that was pasted into a web form: line ends of Windows, and none at the end.
+    data, path = text.replace("\r\n", "\n").strip().encode("utf-8", "replace") + b"\n", Path(named)
+    found = inspect_private(data, path)
+    if found.encrypted:
+        raise SigningFailed(f"{named}: the private key has a passphrase and nobody is there to type it", location="key")
+    if found.public is not None:
+        refuse_other(found.public, public_key, path)
+    return FileSigner(public_key, path, data=data)
 
 
 class SshKeygenSigner:
@@ -119,7 +136,9 @@ class SshKeygenSigner:
             done = subprocess.run(
                 [program, "-Y", "sign", "-n", namespace, "-f", str(key)],
                 input=message,  # so that no file appears beside the registry; passphrases come from /dev/tty
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                # Of a FIDO key it says there when to touch it.
+                stderr=None if self._terminal and self._public.fido else subprocess.PIPE,
                 check=False,
                 env=_environment(self._terminal),
                 start_new_session=not self._terminal,  # no controlling terminal, hence no prompt
@@ -130,7 +149,7 @@ class SshKeygenSigner:
         except OSError as error:
             raise SigningFailed(f"ssh-keygen cannot be run: {error.strerror}", location="key") from error
         if done.returncode != 0:
-            raise self._failure(done.stderr)
+            raise self._failure(done.stderr or b"")
         return done.stdout.decode("ascii", "replace")
 
     def _failure(self, stderr: bytes) -> SigningFailed:
@@ -166,6 +185,8 @@ def _for_file(path: Path, public_key: PublicKey, *, terminal: bool, passphrase: 
     found = inspect_private(data, path)
     if found.public is not None:
         refuse_other(found.public, public_key, path)
+    if public_key.fido:  # the file holds a handle only: ssh-keygen asks the token
+        return SshKeygenSigner(public_key, path, terminal=terminal)
     if not found.encrypted:
         return FileSigner(public_key, path)
     if agent_holds(public_key):

@@ -23,6 +23,7 @@ KEPT_RENDERINGS = 5
 
 _TEMPORARY_PREFIX = ".mreg-tmp-"
 INCOMING = ".incoming"
+INBOX = ".inbox"
 
 
 def temporary_name(token: str) -> str:
@@ -93,6 +94,22 @@ def discard_evidence(path: Path) -> None:
     for folder in (path.parent, path.parent.parent):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def retire_signature(path: Path) -> None:
+    """Move a signature that was taken in from approvals/.inbox/ to taken/ beside it, under a name that is free (RP-3).
+
+    Nothing is removed: whoever laid it there finds it again.
+    """
+    if path.parent.name != INBOX or path.is_symlink() or not path.is_file():
+        raise _refused(path)
+    folder = path.parent / "taken"
+    if folder.is_symlink() or path.parent.is_symlink():
+        raise _refused(path)
+    folder.mkdir(exist_ok=True)
+    names = (path.name, *(f"{path.stem}~{number}{path.suffix}" for number in range(2, 10_000)))
+    target = next(folder / name for name in names if not os.path.lexists(folder / name))
+    path.rename(target)
 
 
 def remove_working_copy(

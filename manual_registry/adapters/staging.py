@@ -14,7 +14,7 @@ from typing import Self
 from manual_registry.adapters import evidence
 from manual_registry.adapters.evidence import Evidence
 from manual_registry.adapters.files import fsync_dir, os_errors, write_new
-from manual_registry.adapters.incoming import Intent, Job
+from manual_registry.adapters.incoming import TAKE_IN, Intent, Job
 from manual_registry.core.errors import Json
 from manual_registry.core.manifest import Content, FileEntry
 
@@ -113,6 +113,20 @@ class Staged(Making):
                 if (self.directory / name).is_dir():
                     fsync_dir(self.directory / name)
         return self._place(model, version, f"models/{model}/{version}", facts)
+
+
+class TakenIn(Making):
+    """An ``artefact/`` that is not in its version directory yet; ``content`` is what was copied, with both hashes."""
+
+    kind = TAKE_IN
+
+    def __init__(self, job: Job, model: str, version: str, made: Content) -> None:
+        super().__init__(job)
+        self.model, self.version, self.content = model, version, made
+
+    def place(self) -> Path:
+        """Move it to ``models/<model>/<version>/artefact``, read-only and durable; return that path."""
+        return self._place(self.model, self.version, f"models/{self.model}/{self.version}/{ARTEFACT}", None)
 
 
 class StagedBag(Making):

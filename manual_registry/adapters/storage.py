@@ -26,9 +26,9 @@ from manual_registry.adapters import incoming, remover
 from manual_registry.adapters.evidence import Attaching
 from manual_registry.adapters.files import os_errors
 from manual_registry.adapters.incoming import Intent, Job
-from manual_registry.adapters.staging import ARTEFACT, Staged, StagedBag, bag_name
-from manual_registry.core.errors import BagInvalid, Json, VersionUnknown, raise_for
-from manual_registry.core.manifest import Content, content, manifest_bytes
+from manual_registry.adapters.staging import ARTEFACT, Staged, StagedBag, TakenIn, bag_name
+from manual_registry.core.errors import ArtefactChanged, BagInvalid, Json, VersionUnknown, raise_for
+from manual_registry.core.manifest import Content, compare, content, manifest_bytes
 from manual_registry.ports import Progress
 
 _BAG_NAME = re.compile(r"(.+?)(?:~([2-9]|[1-9]\d+))?")
@@ -84,6 +84,10 @@ class LocalStorage:
         """Return the jobs of dead processes; finish or discard every one (a job without intent: discard)."""
         return incoming.stale_jobs(self.root)
 
+    def jobs_elsewhere(self) -> list[incoming.Intent]:
+        """Return what machines that no lock reaches are about to do here."""
+        return incoming.jobs_elsewhere(self.root)
+
     def discard(self, job: Job) -> None:
         """Undo a dead job that no event names (RP-3)."""
         job.discard()
@@ -120,10 +124,46 @@ class LocalStorage:
             into.mkdir()
         copied = copy_verified(source, into, dereference=dereference, progress=progress)
         made = content(copied.kind, copied.files, name=copied.name, left_out=copied.left_out)
+        return self._with_sums(job, made)
+
+    @staticmethod
+    def _with_sums(job: Job, made: Content) -> Staged:
         staged = Staged(job, "register", made)
         staged.write("SHA256SUMS", manifest_bytes(made.files, "sha256"))
         staged.write("B3SUMS", manifest_bytes(made.files, "blake3"))
         return staged
+
+    def stage_in_place(self, made: Content) -> Staged:
+        """Make the version directory of files that stay where they lie: their lists, and no ``artefact/``."""
+        job = incoming.start(self.root)
+        try:
+            return self._with_sums(job, made)
+        except BaseException:
+            job.discard()
+            raise
+
+    def take_in(
+        self, model: str, version: str, source: Path, *, expected: Content, progress: Progress | None = None
+    ) -> TakenIn:
+        """Copy files that stayed where they lay (``stage_in_place``) for their version directory, and verify the copy.
+
+        Raises as :meth:`stage`, and :class:`ArtefactChanged` for each file that is not as ``expected``.
+        """
+        from manual_registry.adapters.copying import copy_verified
+
+        self._working(model, version)
+        job = incoming.start(self.root)
+        try:
+            copied = copy_verified(source, job.directory, progress=progress)
+            raise_for(
+                ArtefactChanged(f"{path.path}: {path.kind} since it was adopted", location=path.path, clause="RP-1")
+                for path in compare(expected.files, copied.files)
+            )
+            made = content(copied.kind, copied.files, name=copied.name, left_out=copied.left_out)
+            return TakenIn(job, model, version, made)
+        except BaseException:
+            job.discard()
+            raise
 
     def attach(self, model: str, version: str, *, facts: Mapping[str, Json] | None = None) -> Attaching:
         """Begin adding evidence to a version in place; raises VersionUnknown without a directory."""

@@ -268,6 +268,34 @@ def hash_tree(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Sighting:
+    """What lies somewhere, hashed (BLAKE3) to be looked up; ``whole`` is None where no artefact could be equal to it.
+
+    ``problems`` are what could not be hashed, and names that no artefact has.
+    """
+
+    kind: Kind
+    files: tuple[FileEntry, ...]
+    whole: str | None
+    problems: tuple[RegistryError, ...]
+
+
+def sight(path: Path) -> Sighting:
+    """Hash a file or folder that is looked up, not taken in: links are followed, names are not judged.
+
+    Raises as :func:`walk` where ``path`` itself is not there or cannot be read.
+    """
+    found = walk(path, dereference=True)  # what a link on a server points to is what runs there
+    files, unread = _hash_all(found, False, None, None)
+    if found.kind == "file":
+        raise_for((*unread, *(one for one in found.problems if not found.files)))
+        return Sighting(kind="file", files=files, whole=files[0].blake3, problems=())
+    names = path_problems(file.path for file in files)
+    whole = content("directory", files).blake3 if files and not names and not unread else None
+    return Sighting(kind=found.kind, files=files, whole=whole, problems=(*unread, *found.problems))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Survey:
     """A stored tree as it stands: ``files`` hashed; ``problems`` are what is there and cannot be hashed."""
 
@@ -283,14 +311,16 @@ def survey(
     jobs: int | None = None,
     alone: bool = True,
     progress: Progress | None = None,
+    leave_out: bool = False,
 ) -> Survey:
     """Look at a stored directory for `verify`: refuses nothing, leaves nothing out, tells everything.
 
+    ``leave_out`` True passes over `.DS_Store` and its like, as for a person's directory: what stayed where it lay.
     ``hashes=False`` gives names and sizes only. ``alone`` False: others are hashed at the same time, this one by one
     thread. A missing ``path`` is one problem (ArtefactMissing).
     """
     try:
-        found = walk(path, leave_out=False)
+        found = walk(path, leave_out=leave_out)
     except RegistryError as error:
         return Survey(files=(), problems=(error,))
     named = {problem.location for problem in found.problems}

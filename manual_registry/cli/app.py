@@ -29,7 +29,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "fetch": "read",
         "card": "read",
         "anchor": "read",
-        "export": "sheets",
+        "export": "exporting",
+        "gates": "gates",
     },
     "Change": {
         "register": "change",
@@ -44,15 +45,18 @@ COMMANDS: dict[str, dict[str, str]] = {
         "unarchive": "stages",
         "delete": "stages",
         "sync": "sheets",
+        "take-in": "adoption",
     },
     "Approve": {
         "approval": "approvals",
         "approver": "roster",
         "pipeline": "roster",
+        "exception": "exceptions",
         "policy": "roster",
     },
     "Set up": {
         "init": "setup",
+        "adopt": "adoption",
         "demo": "setup",
         "reset-view": "setup",
     },

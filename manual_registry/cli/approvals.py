@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +91,11 @@ def approval_statement(
         err(head_line(result.ledger))
         return
     write_file(output, data)
-    finish(session, result, f"wrote the statement to {output}", same=f"wrote the statement to {output}")
+    file = shlex.quote(str(output))
+    sign = f"{(result.next or '').removesuffix(f'{result.id}.json')}{file}"
+    after = [f"next: {clean(sign)}", f"next: mreg approval import {clean(result.id)} --signature {clean(file)}.sig"]
+    told = f"wrote the statement to {output}"
+    finish(session, replace(result, next=sign), told, after=after, same=told)
 
 
 @approval_command.command("sign", example="mreg approval sign A21 --as lead@example.org --key ~/.ssh/id_ed25519")

@@ -7,19 +7,21 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import click
 
 from manual_registry.cli.boundary import Interrupted
 from manual_registry.cli.output import clean, err
 from manual_registry.cli.session import Session, interactive
-from manual_registry.core.errors import UsageError
+from manual_registry.core.errors import RegistryError, UsageError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 ProgressCallback: TypeAlias = Callable[[int, int], None]
+
+T = TypeVar("T")
 
 #: Seconds of work before a bar appears.
 PATIENCE = 1.0
@@ -33,6 +35,15 @@ def ask_passphrase(what: str) -> str:
 def ask_text(question: str, default: str = "") -> str:
     """Ask for a line; an empty answer gives ``default``."""
     return str(click.prompt(question, default=default, show_default=bool(default), err=True)).strip()
+
+
+def ask_until(question: str, take: Callable[[str], T], default: str = "") -> T:
+    """Ask for a line until ``take`` accepts it; what it refuses is told, and asked for again by itself."""
+    while True:
+        try:
+            return take(ask_text(question, default))
+        except RegistryError as refusal:
+            err(clean(refusal.message))
 
 
 def ask_choice(question: str, choices: Iterable[str]) -> str:

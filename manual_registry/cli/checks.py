@@ -9,7 +9,7 @@ import click
 
 from manual_registry.cli.ask import progress
 from manual_registry.cli.destination import deliver
-from manual_registry.cli.options import command, is_stdout, output_option, ref_argument
+from manual_registry.cli.options import command, is_stdout, output_option, ref_argument, tsa_roots_option
 from manual_registry.cli.output import answer, dumps, emit, head_line, out, warn
 from manual_registry.cli.session import Session, pass_session
 from manual_registry.cli.trace_text import trace_lines
@@ -82,6 +82,7 @@ def show_trace(session: Session, trace: Trace, format_: str, output: Path | None
 @click.option("--quick", is_flag=True, help="Hash no artefact: ledger, signatures, names and sizes only.")
 @click.option("--quiet", is_flag=True, help="Show errors only.")
 @click.option("--anchor", metavar="FILE|SEQ:sha256:HEX", help="Check that the ledger still holds this head.")
+@tsa_roots_option
 @click.option("--record", is_flag=True, help="Keep the outcome in the ledger.")
 @pass_session
 def verify_command(
@@ -94,6 +95,7 @@ def verify_command(
     quick: bool,
     quiet: bool,
     anchor: str | None,
+    tsa_roots: Path | None,
     record: bool,
 ) -> None:
     """Check everything against the ledger.
@@ -108,7 +110,15 @@ def verify_command(
     registry = session.open()
     with progress("verify") as bar:
         outcome = registry.verify(
-            refs, sample=sample, jobs=jobs, both=both, quick=quick, anchor=anchor, record=record, progress=bar
+            refs,
+            sample=sample,
+            jobs=jobs,
+            both=both,
+            quick=quick,
+            anchor=anchor,
+            tsa_roots=tsa_roots,
+            record=record,
+            progress=bar,
         )
     recorded = record and not any(finding.code == NOT_RECORDED for finding in outcome.findings)
     head = registry.head if recorded else None

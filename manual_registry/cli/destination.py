@@ -48,6 +48,14 @@ def _problem(session: Session, path: Path, fresh: bool) -> str | None:
     return None
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder of a file that is to be written where a system looks for it (``.github/workflows/``)."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise DestinationTaken(f"{path.parent}: cannot be made: {problem.strerror}", location=str(path)) from problem
+
+
 def deliver(session: Session, path: Path | None, data: bytes) -> None:
     """Write ``data`` to the file of ``-o`` and say so; nothing when ``-o`` is standard output."""
     if path is None or is_stdout(path):

@@ -140,6 +140,16 @@ def output_option(*, required: bool = False) -> Callable[[F], F]:
 
 yes_option = click.option("--yes", is_flag=True, help="Sign without being asked.")
 
+#: Whose time-stamps count. Roots that lie in the registry would prove nothing.
+tsa_roots_option = click.option(
+    "--tsa-roots",
+    type=PATH,
+    metavar="FILE",
+    envvar="MANUAL_REGISTRY_TSA_ROOTS",
+    show_envvar=True,
+    help="Root certificates (PEM) that time-stamps must lead to.",
+)
+
 #: Who signs, with which key.
 signer_options = option_chain(
     click.option("--as", "as_", required=True, metavar="EMAIL", help="Who signs."),
@@ -147,16 +157,41 @@ signer_options = option_chain(
     yes_option,
 )
 
+
+class KeyOrPath(click.ParamType[Any]):
+    """A path; or, from the environment, where CI systems put secrets, a private key's text."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Keep a key's text as text: as a path it would lose slashes."""
+        return value if isinstance(value, Path) or "PRIVATE KEY-----" in str(value) else Path(value)
+
+
+#: Who signs a change, with which key; nobody is named: a request is opened.
+change_options = option_chain(
+    click.option("--as", "as_", metavar="EMAIL", help="The lead who signs now [default: a request for one to sign]."),
+    click.option("--key", type=PATH, metavar="FILE", help="The private key [default: the ssh agent's or ~/.ssh's]."),
+    yes_option,
+)
+
+
 #: The identity of a CI pipeline.
 pipeline_options = option_chain(
     click.option("--pipeline", metavar="NAME", help="The enrolled pipeline that does this."),
     click.option(
         "--pipeline-key",
-        type=PATH,
+        type=KeyOrPath(),
         metavar="FILE",
         envvar="MANUAL_REGISTRY_PIPELINE_KEY",
         show_envvar=True,
-        help="Its private key.",
+        help="Its private key (the variable may hold the key itself).",
+    ),
+    click.option(
+        "--oidc-token-file",
+        type=PATH,
+        metavar="FILE",
+        help="The CI job's identity token [default: $MANUAL_REGISTRY_OIDC_TOKEN holds it; GitHub Actions is asked].",
     ),
 )
 

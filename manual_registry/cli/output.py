@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Joiners that scripts and emoji need; every other invisible character is escaped.
 _HARMLESS = "\u200c\u200d"
+#: In characters: a JSON document beyond it comes in one line.
+_LARGE = 1 << 20
 
 
 def clean(text: object, *, lines: bool = False) -> str:
@@ -109,14 +111,22 @@ def dumps(document: object, stream: IO[str] | None = None) -> str:
     """Return ``document`` as JSON text that ``stream`` can carry; infinities as ``{"$float": "inf"}``."""
     encoding = getattr(stream or sys.stdout, "encoding", None) or "utf-8"
     try:
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+        text = _spelled(document, ascii_only=False)
     except ValueError:
         return dumps(_finite(document), stream)
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        return json.dumps(document, indent=2, allow_nan=False, default=_plain)
+        return _spelled(document, ascii_only=True)
     return text
+
+
+def _spelled(document: object, *, ascii_only: bool) -> str:
+    """Spell a document, indented unless it is so large that only programs read it: that would take ten times as long."""
+    text = json.dumps(document, ensure_ascii=ascii_only, allow_nan=False, default=_plain)
+    if len(text) > _LARGE:
+        return text
+    return json.dumps(document, indent=2, ensure_ascii=ascii_only, allow_nan=False, default=_plain)
 
 
 def _plain(value: object) -> object:

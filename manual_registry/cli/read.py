@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
 import click
 
 from manual_registry.cli.ask import progress
-from manual_registry.cli.destination import deliver
-from manual_registry.cli.options import command, is_stdout, output_option, ref_argument
-from manual_registry.cli.output import answer, clean, emit, out, warn
+from manual_registry.cli.destination import check_destination, deliver
+from manual_registry.cli.options import command, is_stdout, output_option, ref_argument, tsa_roots_option
+from manual_registry.cli.output import answer, clean, emit, finish, out, warn
 from manual_registry.cli.screens import compare_lines, event_lines, status_lines, version_table
 from manual_registry.cli.session import Session, pass_session
 from manual_registry.cli.tables import sections, size_text
@@ -114,13 +115,19 @@ def card_command(session: Session, ref: str, output: Path | None) -> None:
 
 @command("anchor", example="mreg anchor -o anchor.txt")
 @output_option()
+@click.option("--tsa", metavar="URL", help="Have a time-stamping authority (RFC 3161) sign it.")
+@tsa_roots_option
 @pass_session
-def anchor_command(session: Session, output: Path | None) -> None:
+def anchor_command(session: Session, output: Path | None, tsa: str | None, tsa_roots: Path | None) -> None:
     """Write one line that pins the ledger.
 
     Mail it, print it, commit it elsewhere.
     A ledger that was cut short or written anew since then no longer fits the line: mreg verify --anchor FILE.
+    With --tsa the authority's token is kept in the ledger, and beside the line as FILE.tsr.
     """
+    if tsa is not None:
+        _stamped(session, output, tsa, tsa_roots)
+        return
     line = session.open().anchor()
     deliver(session, output, f"{line}\n".encode())
     if session.json:
@@ -128,3 +135,26 @@ def anchor_command(session: Session, output: Path | None) -> None:
     elif is_stdout(output):
         out(line)
     warn(session)
+
+
+def _stamped(session: Session, output: Path | None, tsa: str, tsa_roots: Path | None) -> None:
+    registry = session.open()
+    if output is not None and not is_stdout(output):  # before anything is written that would need it
+        check_destination(session, output)
+    result, line, token = registry.anchor_with(tsa, tsa_roots=tsa_roots)
+    deliver(session, output, f"{line}\n".encode())
+    if output is not None and not is_stdout(output):
+        deliver(session, output.with_name(f"{output.name}.tsr"), token)
+    if session.json:
+        emit(
+            {
+                **result.document(),
+                "schema": "manual-registry/anchor/1",
+                "line": line,
+                "token": b64encode(token).decode(),
+            }
+        )
+        return
+    if is_stdout(output):
+        out(line)
+    finish(session, result, result.notes[0])

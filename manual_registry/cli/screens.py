@@ -7,6 +7,7 @@ from typing import Any
 
 from manual_registry.cli.output import clean
 from manual_registry.cli.tables import cell_text, fields, heading, moment, pad, plain_table, stage_text, table, width
+from manual_registry.core.wording import continues_text
 
 #: Columns of `list`: heading, field of the document.
 LIST_COLUMNS: tuple[tuple[str, str], ...] = (
@@ -77,6 +78,8 @@ def status_lines(document: Mapping[str, Any]) -> list[str]:
         ("pending_moves", "to be moved to the archive"),
     ):
         lines += _listed(title, document.get(name) or [])
+    if document.get("continues"):
+        lines.append(f"continues {clean(continues_text(document['continues']))}")
     if document.get("view_behind"):
         lines.append("registry.xlsx is behind the ledger; the next writing command brings it up to date")
     lines += [f"next: {clean(command)}" for command in document.get("next") or []]
@@ -94,6 +97,8 @@ def _listed(title: str, items: Sequence[object]) -> list[str]:
 
 
 def _phrase(item: object) -> str:
+    if isinstance(item, Mapping) and item.get("kind", "stage") != "stage":
+        return clean(f"{item['id']} {_about(item)}  {item['status']}")
     if isinstance(item, Mapping) and "model" in item:
         about = f"{item['model']}@{item.get('version')}"
         target = f" to {item['to']}" if item.get("to") else ""
@@ -109,7 +114,7 @@ def approval_table(approvals: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         [
             item["id"],
-            f"{item['model']}@{item['version']}",
+            _about(item),
             item["to"],
             item["status"],
             item["approver"],
@@ -117,12 +122,21 @@ def approval_table(approvals: Sequence[Mapping[str, Any]]) -> list[str]:
         ]
         for item in approvals
     ]
-    return table(["Id", "Version", "To", "Status", "Approver", "Problems"], rows)
+    return table(["Id", "What", "To", "Status", "Approver", "Problems"], rows)
+
+
+def _about(item: Mapping[str, Any]) -> str:
+    """Say what an approval or request is about."""
+    if item.get("what"):
+        return str(item["what"])
+    return f"{item['model']}@{item['version']}" if item.get("model") else f"{item['kind']} of what was adopted"
 
 
 def review_lines(document: Mapping[str, Any]) -> list[str]:
     """Return the screen that a person reads before signing: what changes, on what evidence."""
     review = document.get("review") or {}
+    if document.get("kind", "stage") != "stage":
+        return _request_lines(document, review)
     lines = [heading(f"Approval {document['id']}: {document['model']}@{document['version']}")]
     change = f"{review.get('from')} -> {review.get('to')}"
     facts = {
@@ -132,13 +146,53 @@ def review_lines(document: Mapping[str, Any]) -> list[str]:
         "blake3": review.get("blake3"),
         "content now": review.get("content"),
         "needs": review.get("needs"),
+        "card": _card_text(review.get("card")),
         "limitations": review.get("limitations"),
+        "environment": review.get("environment") or ("none recorded" if "environment" in review else None),
     }
     lines += fields({name: value for name, value in facts.items() if value}, indent=2)
+    lines += [f"  MISSING  {clean(told)}" for told in review.get("missing") or []]
     lines += _metric_lines(review.get("metrics") or [])
     if review.get("gates"):
         lines += ["  gates", *_gate_lines(review["gates"])]
+    for one in review.get("exceptions") or []:
+        lines += _exception_lines(one)
     return lines
+
+
+def _exception_lines(one: Mapping[str, Any]) -> list[str]:
+    """Tell an exception in full: whoever signs on it has read it."""
+    ends = f"until {one['expires']}" if one["in_force"] else f"ENDED on {one['expires']}"
+    facts = {
+        "severity": one["severity"],
+        "justification": one["justification"],
+        "controls": one["controls"],
+        "root cause": one["root_cause"],
+        "remediation": f"{one['remediation']} (by {one['remediation_date']})",
+        "granted by": one["granted_by"],
+    }
+    lines = [f"  exception {clean(one['id'])}: the {clean(one['gate'])} gate is let through {clean(ends)}"]
+    return lines + fields({name: value for name, value in facts.items() if value}, indent=4)
+
+
+def _request_lines(document: Mapping[str, Any], review: Mapping[str, Any]) -> list[str]:
+    """Return the screen of a change that a lead is asked to sign: every member of it."""
+    if document.get("kind") == "baseline":
+        from manual_registry.cli.adoption_text import baseline_lines
+
+        return baseline_lines(document)
+    lines = [heading(f"Request {document['id']}: {clean(_about(document))}")]
+    facts = {**(review.get("details") or {}), "needs": review.get("needs")}
+    lines += fields({name.replace("_", " "): value for name, value in facts.items() if value is not None}, indent=2)
+    if review.get("differences") is not None:
+        lines += [f"  {line}" for line in policy_difference_lines(review)]
+    return lines
+
+
+def _card_text(card: Mapping[str, Any] | None) -> str | None:
+    if card is None:
+        return None
+    return "complete" if card["complete"] else f"NOT complete: {', '.join(card['missing'])}"
 
 
 def _metric_lines(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -153,6 +207,7 @@ def _gate_lines(gates: Sequence[Mapping[str, Any]]) -> list[str]:
     lines: list[str] = []
     for gate in gates:
         verdict = "passed" if gate.get("passed") else "NOT passed"
+        verdict += f", let through by {gate['exception']}" if gate.get("exception") else ""
         metrics = "; ".join(_gate_metric(metric) for metric in gate.get("metrics") or [])
         lines.append(f"    {clean(gate.get('gate'))} {verdict}: {metrics}")
     return lines
@@ -163,7 +218,8 @@ def _gate_metric(metric: Mapping[str, Any]) -> str:
     ends = [cell_text(metric[end]) if metric.get(end) is not None else "?" for end in ("lower", "upper")]
     interval = f" ({' to '.join(ends)})" if ends != ["?", "?"] else ""
     sign = ">=" if metric.get("direction") == "higher" else "<="
-    asked = f", asked {sign} {cell_text(metric['threshold'])}" if metric.get("threshold") is not None else ""
+    needed = metric.get("asked", metric.get("threshold"))
+    asked = f", asked {sign} {cell_text(needed)}" if needed is not None else ""
     return f"{clean(metric.get('name'))} {cell_text(metric.get('value'))}{interval}{asked}"
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from manual_registry.cli.ask import ask_choice, ask_text
+from manual_registry.cli.ask import ask_choice, ask_text, ask_until
 from manual_registry.cli.checks import FAILED, show_trace
 from manual_registry.cli.options import PATH, command
 from manual_registry.cli.output import clean, err, finish, out
@@ -45,6 +47,8 @@ class _Wishes:
     metavar="KEY.pub",
     help="The lead's public key, one for each.",
 )
+@click.option("--recovery-key", type=PATH, metavar="KEY.pub", help="A key kept offline that can enrol a lead.")
+@click.option("--continues", type=PATH, metavar="OLD", help="A registry that cannot go on: its head is pinned.")
 @pass_session
 def init_command(
     session: Session,
@@ -55,6 +59,8 @@ def init_command(
     placed_on_market: str | None,
     people: tuple[str, ...],
     keys: tuple[Path, ...],
+    recovery_key: Path | None,
+    continues: Path | None,
 ) -> None:
     """Make a registry in DIR (default: here).
 
@@ -69,7 +75,7 @@ def init_command(
     if wishes.risk is None:
         raise RiskMissing(
             "say the risk class of the AI system: --risk high, limited or minimal",
-            hint="mreg init --risk minimal",
+            hint=f"mreg init {f'{shlex.quote(str(directory))} ' if directory else ''}--risk minimal",
         )
     result = registry_class().init(
         root,
@@ -77,6 +83,8 @@ def init_command(
         system=wishes.system,
         placed_on_market=wishes.placed_on_market,
         leads=wishes.leads,
+        recovery_key=recovery_key,
+        continues=continues,
         actor=session.actor,
     )
     finish(session, result, f"made a registry in {root.resolve()}", after=_next_commands(wishes, root))
@@ -89,25 +97,52 @@ def _interview(wishes: _Wishes, root: Path) -> None:
         err("Risk class under the EU AI Act: high (Annex III), limited (Art. 50), minimal (all else).")
         wishes.risk = ask_choice("Risk class", RISKS)
         if wishes.risk == "high" and wishes.placed_on_market is None:
-            wishes.placed_on_market = ask_text("Placed on the market on (YYYY-MM-DD, empty: not yet)") or None
+            wishes.placed_on_market = ask_until("Placed on the market on (YYYY-MM-DD, empty: not yet)", _date)
     if wishes.risk != "minimal" and not wishes.leads:
         wishes.leads += _ask_lead()
 
 
 def _ask_lead() -> list[tuple[str, Path]]:
     err("An AI Governance Lead approves versions for production (empty: enrol one later).")
-    person = ask_text('The lead, as "Name <email>"')
+    person = ask_until('The lead, as "Name <email>"', _person)
     if not person:
         return []
     found = sorted((Path.home() / ".ssh").glob("*.pub"))
     for number, path in enumerate(found, start=1):
         err(f"  {number}  {clean(path)}")
-    chosen = ask_text("The lead's public key: a number or a path (empty: enrol the lead later)")
+    question = "The lead's public key: a number or a path (empty: enrol the lead later)"
+    key = ask_until(question, lambda chosen: _key(person, chosen, found))
+    return [(person, key)] if key else []
+
+
+def _date(text: str) -> str | None:
+    from manual_registry.core.errors import DateInFuture
+    from manual_registry.core.times import normal_stamp, parse_time
+
+    day = normal_stamp(text, where="placed on market")[:10] if text else None
+    if day and parse_time(day) > datetime.now(UTC):
+        raise DateInFuture(f"{day} has not come yet")
+    return day
+
+
+def _person(text: str) -> str:
+    from manual_registry.core.values import person
+
+    if text:
+        person(text, where="the lead")
+    return text
+
+
+def _key(who: str, chosen: str, found: Sequence[Path]) -> Path | None:
+    """Return the public key file that was chosen by number or path; it must hold one."""
+    from manual_registry.registry.initialising import lead_of
+
     if not chosen:
-        return []
-    if chosen.isdecimal() and 1 <= int(chosen) <= len(found):
-        return [(person, found[int(chosen) - 1])]
-    return [(person, Path(chosen).expanduser())]
+        return None
+    listed = chosen.isdecimal() and 1 <= int(chosen) <= len(found)
+    path = found[int(chosen) - 1] if listed else Path(chosen).expanduser()
+    lead_of(who, path)
+    return path
 
 
 def _next_commands(wishes: _Wishes, root: Path) -> list[str]:

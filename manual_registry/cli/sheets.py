@@ -1,4 +1,4 @@
-"""Commands about the tracking spreadsheet: sync, export csv."""
+"""The command about the tracking spreadsheet: sync."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from manual_registry.cli.destination import check_destination
-from manual_registry.cli.options import PATH, command, group, is_stdout, output_option
-from manual_registry.cli.output import answer, clean, emit, head_line, out, out_bytes, write_file
+from manual_registry.cli.options import PATH, command
+from manual_registry.cli.output import answer, clean, head_line, out
 from manual_registry.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -81,27 +80,3 @@ def _lines(outcome: Outcome) -> Iterator[str]:
 def _place(item: Item) -> str:
     where = f"{item.sheet} {item.row}".strip()
     return clean(f"{where}, {item.column}" if item.column else where)
-
-
-@group("export", example="mreg export csv -o register.csv")
-def export_command() -> None:
-    """Write the register for other programs."""
-
-
-@export_command.command("csv", example="mreg export csv -o register.csv")
-@output_option(required=True)
-@pass_session
-def csv_command(session: Session, *, output: Path) -> None:
-    """Write one line per version as CSV; no cell can act as a formula."""
-    registry = session.open()
-    data = registry.export_csv()
-    if is_stdout(output):
-        out_bytes(data)
-        return
-    check_destination(session, output)
-    write_file(output, data)
-    count = len(data.splitlines()) - 1
-    if session.json:
-        emit({"schema": "manual-registry/export-csv/1", "path": str(output), "versions": count})
-    else:
-        out(f"wrote {clean(output)}: {count} version{'' if count == 1 else 's'}")

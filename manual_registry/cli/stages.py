@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -14,13 +15,12 @@ from manual_registry.cli.session import Session, pass_session
 from manual_registry.core.errors import UsageError
 
 
-def _pipeline_key(pipeline: str | None, key: Path | None) -> Path | None:
-    """Take the key only with a pipeline: the environment variable may be set for other jobs."""
-    if pipeline is not None or key is None:
-        return key
-    if click.get_current_context().get_parameter_source("pipeline_key") is ParameterSource.COMMANDLINE:
+def _pipeline_key(pipeline: str | None, key: str | Path | None, token: Path | None) -> str | Path | None:
+    """Take the key only with a pipeline and no token: the environment variable may be set for other jobs."""
+    typed = click.get_current_context().get_parameter_source("pipeline_key") is ParameterSource.COMMANDLINE
+    if typed and pipeline is None:
         raise UsageError("--pipeline-key needs --pipeline NAME")
-    return None
+    return key if typed or (pipeline is not None and token is None) else None
 
 
 @command("promote", example="mreg promote churn@1 --to production --pipeline ci --pipeline-key ~/.ssh/ci")
@@ -36,16 +36,18 @@ def promote_command(
     to: str,
     reason: str | None,
     pipeline: str | None,
-    pipeline_key: Path | None,
+    pipeline_key: str | Path | None,
+    oidc_token_file: Path | None,
 ) -> None:
     """Move a version to another stage, if the policy lets it.
 
     Every reason against it is told. Exit status 9: only the approver's signature is missing.
     """
-    key = _pipeline_key(pipeline, pipeline_key)
+    key = _pipeline_key(pipeline, pipeline_key, oidc_token_file)
+    identity: dict[str, Any] = {"pipeline": pipeline, "pipeline_key": key, "oidc_token_file": oidc_token_file}
     registry = session.open()
     with progress(f"check {ref}") as bar:
-        result = registry.promote(ref, to=to, reason=reason, pipeline=pipeline, pipeline_key=key, progress=bar)
+        result = registry.promote(ref, to=to, reason=reason, progress=bar, **identity)
     name = subject(result)
     finish(
         session,
@@ -65,16 +67,24 @@ def promote_command(
 @pipeline_options
 @pass_session
 def rollback_command(
-    session: Session, *, model: str, to: str, reason: str, pipeline: str | None, pipeline_key: Path | None
+    session: Session,
+    *,
+    model: str,
+    to: str,
+    reason: str,
+    pipeline: str | None,
+    pipeline_key: str | Path | None,
+    oidc_token_file: Path | None,
 ) -> None:
     """Put an earlier production version back.
 
     It rests on that version's last approval; a lead ratifies it within 48 hours.
     """
-    key = _pipeline_key(pipeline, pipeline_key)
+    key = _pipeline_key(pipeline, pipeline_key, oidc_token_file)
+    identity: dict[str, Any] = {"pipeline": pipeline, "pipeline_key": key, "oidc_token_file": oidc_token_file}
     registry = session.open()
     with progress(f"check {model}@{to}") as bar:
-        result = registry.rollback(model, to=to, reason=reason, pipeline=pipeline, pipeline_key=key, progress=bar)
+        result = registry.rollback(model, to=to, reason=reason, progress=bar, **identity)
     ratify = f"; a lead ratifies it by signing {result.id}" if result.id else ""
     name = subject(result)
     same = f"{name} is in {result.stage} already; nothing changed"

@@ -15,7 +15,16 @@ def verify_lines(outcome: Verification, *, quiet: bool) -> list[str]:
     order = [Severity.INFO, Severity.WARNING, Severity.ERROR]
     shown = [finding for finding in outcome.findings if not quiet or finding.severity is Severity.ERROR]
     lines = [_finding_line(finding) for finding in sorted(shown, key=lambda one: order.index(one.severity))]
-    return lines if quiet else [*lines, _summary(outcome)]
+    return lines if quiet else [*lines, *_advice(shown), _summary(outcome)]
+
+
+def _advice(shown: Iterable[Finding]) -> list[str]:
+    """Return what to do, each thing once, with the codes of the findings that it helps against."""
+    found: dict[str, list[str]] = {}
+    for finding in shown:
+        if finding.advice and finding.code not in found.setdefault(finding.advice, []):
+            found[finding.advice].append(finding.code)
+    return [f"next ({', '.join(sorted(codes))}): {clean(advice)}" for advice, codes in found.items()]
 
 
 def _finding_line(finding: Finding) -> str:

@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from manual_registry.core import delegations
 from manual_registry.core.errors import (
     ApprovalBad,
     ApprovalOutdated,
     ApprovalStale,
+    ApprovalWanted,
     ApproverUnfit,
+    BadName,
     BadTime,
     BadValue,
     DateInFuture,
     DateOrder,
-    FormatTooNew,
+    DelegationScope,
     ReasonMissing,
     RegistryError,
     SelfApproval,
@@ -36,14 +39,14 @@ from manual_registry.core.statements import (
     read_statement,
 )
 from manual_registry.core.times import is_date, parse_time
-from manual_registry.core.values import Stage
+from manual_registry.core.values import Role, Stage, free_text
 
 #: A clock may be this much ahead before a statement counts as from the future.
 CLOCK_SLACK: Final = timedelta(minutes=5)
 #: Hours in which a lead ratifies a rollback (design 3.4).
 RATIFY_HOURS: Final = 48
-#: What `rollback` lets pass in the approval that it rests on (design 3.4).
-ROLLBACK_MAY_DIFFER: Final = frozenset({"from", "replaces"})
+#: What `rollback` lets pass in the approval that it rests on (design 3.4); of the exceptions, those in force now count.
+ROLLBACK_MAY_DIFFER: Final = frozenset({"from", "replaces", "exceptions"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +71,8 @@ def judge(
     """Judge a signed approval on ``state`` (``signature`` None: issued, not signed yet; step 3 is left out).
 
     1. The statement is the canonical line of an approval (design 3.5).
-    2. Its approver stands in the roster, is active here, and the role suffices for the stage.
+    2. Its approver stands in the roster, is active here, and the role suffices for the stage: a delegate's as a lead's,
+       when the delegation that the statement names covers the model and the day on which it was signed.
     3. The signature verifies in the approval namespace and is by that approver's key.
     4. The approver did not register the version (segregation of duties).
     5. Every field is still true, those in ``may_differ`` left out; its ledger position is in the chain.
@@ -81,9 +85,6 @@ def judge(
             approver=None, decision=None, reasons=(_bad(where, "the statement is not one of an approval"),)
         )
     said = found["predicate"]
-    newer = _newer(said, where)
-    if newer:
-        return Judgement(approver=None, decision=None, reasons=(newer,))
     approver = state.approvers.get(str(said.get("approver")))
     if approver is None:
         stranger = SignatureStranger(
@@ -92,6 +93,7 @@ def judge(
         return Judgement(approver=None, decision=None, reasons=(stranger,))
     reasons = [
         *_roster_reasons(state, request, approver, where),
+        *_scope_reasons(state, request, approver, statement, said, moment, where),
         *(_signature_reasons(statement, signature, approver, where) if signature is not None else ()),
         *_duty_reasons(state, request, approver, where),
         *_field_reasons(state, request, approver, found, may_differ, where),
@@ -104,16 +106,6 @@ def _bad(where: str, why: str, **details: str) -> ApprovalBad:
     return ApprovalBad(f"{where}: {why}", location=where, clause="RP-10", details=details)
 
 
-def _newer(said: dict[str, Any], where: str) -> RegistryError | None:
-    if said.get("delegation") is None and said.get("exceptions", []) == []:
-        return None
-    return FormatTooNew(
-        f"{where} rests on a delegation or exception, which this tool does not know yet",
-        location=where,
-        hint="pip install -U manual-registry",
-    )
-
-
 def _roster_reasons(state: State, request: Request, approver: Approver, where: str) -> list[RegistryError]:
     reasons: list[RegistryError] = []
     if approver.revoked_seq is not None:
@@ -122,7 +114,7 @@ def _roster_reasons(state: State, request: Request, approver: Approver, where: s
                 f"{where}: {approver.email} was revoked on {approver.revoked_at}", location=where, clause="RP-14"
             )
         )
-    if approver.role not in state.policy.signers(Stage(request.to)):
+    if approver.role is not Role.DELEGATE and approver.role not in state.policy.signers(Stage(request.to)):
         reasons.append(
             ApproverUnfit(
                 f"{where}: {approver.email} is {approver.role}; {request.to} needs an ai-governance-lead",
@@ -131,6 +123,36 @@ def _roster_reasons(state: State, request: Request, approver: Approver, where: s
             )
         )
     return reasons
+
+
+def _scope_reasons(
+    state: State,
+    request: Request,
+    approver: Approver,
+    statement: str,
+    said: Mapping[str, Any],
+    moment: datetime,
+    where: str,
+) -> list[RegistryError]:
+    """A delegate signs for the models and on the days of the delegation: both what is dated and when it came in count."""
+    if approver.role is not Role.DELEGATE:
+        return []
+    named = delegations.named(state, approver, said.get("delegation"))
+    if named is None:
+        return [_out_of_scope(f"{where}: nothing is delegated to {approver.email} that covers it", where)]
+    signed = state.times.get(request.signed_seq or 0) if statement == request.statement else None
+    try:
+        times = (parse_time(str(said.get("issued_at"))), parse_time(signed) if signed else moment)
+    except BadTime:
+        return []  # told by what looks at the time
+    if all(delegations.covers(named, request.model, one) for one in times):
+        return []
+    scope = f"{named.models} from {named.from_} until {named.until}"
+    return [_out_of_scope(f"{where}: {named.id} delegates {scope} to {approver.email}, not this", where)]
+
+
+def _out_of_scope(told: str, where: str) -> RegistryError:
+    return DelegationScope(told, location=where, clause="RP-20", hint="mreg approver list")
 
 
 def _signature_reasons(statement: str, signature: str, approver: Approver, where: str) -> list[RegistryError]:
@@ -150,7 +172,7 @@ def _signature_reasons(statement: str, signature: str, approver: Approver, where
 
 
 def _duty_reasons(state: State, request: Request, approver: Approver, where: str) -> list[RegistryError]:
-    if approver.email not in state.versions[request.model, request.version].registrants:
+    if not state.versions[request.model, request.version].registered_by(approver.email):
         return []
     return [
         SelfApproval(
@@ -186,6 +208,7 @@ def _field_reasons(
         comment=comment,
         issued_at=said["issued_at"],
         position=Position(seq=ledger["seq"], hash=ledger["hash"]),
+        delegation=delegations.named(state, approver, said.get("delegation")),
     )
     wrong = [name for name in differing(found, expected) if name not in may_differ]
     if wrong:
@@ -228,6 +251,28 @@ def _time_reasons(state: State, said: dict[str, Any], moment: datetime, where: s
     return []
 
 
+def wanted_anew(reasons: list[RegistryError], ref: str, to: Stage) -> list[RegistryError]:
+    """Say of an approval that has grown stale, or untrue, that a new one is wanted: only a signature is missing then.
+
+    Not of one that names an event which the chain lost: no signature mends that.
+    """
+    return [_wanted_anew(one, ref, to) if _worn_out(one) else one for one in reasons]
+
+
+def _worn_out(reason: RegistryError) -> bool:
+    about_approval = (reason.location or "").startswith("approval ")
+    return about_approval and isinstance(reason, ApprovalStale | ApprovalOutdated) and "head" not in reason.details
+
+
+def _wanted_anew(reason: RegistryError, ref: str, to: Stage) -> RegistryError:
+    return ApprovalWanted(
+        f"{reason.message}; a new approval is needed",
+        clause=reason.clause,
+        location=reason.location,
+        hint=f"mreg approval request {ref} --to {to}",
+    )
+
+
 def entry_reasons(state: State, request: Request, entry: Mapping[str, Any], moment: datetime) -> list[RegistryError]:
     """Return what is wrong with an entry of the Approvals sheet (decision, approver, date, comment), all of it."""
     where = f"approval {request.id}"
@@ -238,12 +283,19 @@ def entry_reasons(state: State, request: Request, entry: Mapping[str, Any], mome
         )
     if entry["decision"] == "rejected" and not (entry["comment"] or "").strip():
         reasons.append(ReasonMissing(f"{where}: a rejection needs a Comment", location="Comment", clause="RP-10"))
+    try:
+        free_text(entry["comment"] or "", where="Comment")
+    except BadName as problem:
+        reasons.append(problem)
     approver = state.approvers.get(str(entry["approver"]).lower())
     if approver is None:
         unknown = f"{where}: {entry['approver']!r} is not in the roster (sheet Approvers)"
         reasons.append(ApproverUnfit(unknown, location="Approver", clause="RP-10", hint="mreg approver list"))
     else:
         reasons += _roster_reasons(state, request, approver, where)
+        rests = delegations.to_name(state, approver, request.model, moment)
+        if approver.role is Role.DELEGATE and (rests is None or not delegations.covers(rests, request.model, moment)):
+            reasons.append(_out_of_scope(f"{where}: nothing is delegated to {approver.email} that covers it", where))
         reasons += _duty_reasons(state, request, approver, where)
     return [*reasons, *_entry_date(request, str(entry["date"]), approver, moment, where)]
 

@@ -36,10 +36,11 @@ from manual_registry.core.errors import (
     KeyTaken,
     RegistryError,
 )
+from manual_registry.core.folding import apply
 from manual_registry.core.ledger import Event, file_name, is_canonical, parse_event
 from manual_registry.core.results import Finding, Severity
 from manual_registry.core.state import State
-from manual_registry.core.times import parse_time
+from manual_registry.core.times import parse_time, stamp
 from manual_registry.core.trusted import forged
 from manual_registry.core.values import Stage
 
@@ -52,6 +53,7 @@ def finding(error: RegistryError, *, severity: Severity = Severity.ERROR, locati
         location=location or error.location or "registry",
         message=error.message,
         clause=error.clause,
+        hint=None if error.hint in (None, "mreg verify") else error.hint,
     )
 
 
@@ -184,14 +186,14 @@ def _decide(audit: Audit, event: Event, location: str, judge: Callable[[State, E
         )
         audit.findings.append(finding(back, severity=Severity.WARNING, location=location))
     try:
-        state.apply(event)
+        apply(state, event)
         audit.events.append(event)
     except (FormatTooNew, EventUnreadable) as problem:
         _stop(audit, problem, location)
 
 
 _TAKES_AWAY = frozenset({kinds.APPROVER_REVOKED, kinds.PIPELINE_REVOKED, kinds.POLICY_SIGNED})
-_ADDS = frozenset({kinds.APPROVER_ADDED, kinds.PIPELINE_ADDED})
+_ADDS = frozenset({kinds.APPROVER_ADDED, kinds.RECOVERED, kinds.PIPELINE_ADDED})
 _SPOILS = (KeyTaken, IdentityTaken, InvalidInput)
 
 
@@ -234,6 +236,39 @@ def check_head(audit: Audit, *, seq: int, hash: str, source: str, severity: Seve
         clause="RP-13",
     )
     audit.findings.append(finding(unknown, severity=severity))
+
+
+def check_dated_back(audit: Audit, *, seq: int, at: datetime, source: str) -> None:
+    """Take step 4 for the time at which ``source`` saw event ``seq`` as the head: what follows it is no older.
+
+    Who ratified a rollback after that time, but by a clock that was set back, did not do it in time.
+    """
+    latest = at - approvals.CLOCK_SLACK
+    after = sorted(number for number, text in audit.state.times.items() if number > seq and _before(text, latest))
+    if after:
+        more = f" (and {len(after) - 1} later ones)" if len(after) > 1 else ""
+        back = ClockBackwards(
+            f"event {after[0]} is dated {audit.state.times[after[0]]}, but {source} saw event {seq} as the last one at"
+            f" {stamp(at)}: its clock was set back{more}",
+            clause="RP-19",
+        )
+        place = f"ledger/{file_name(after[0])}"
+        audit.findings.append(finding(back, severity=Severity.WARNING, location=place))
+    for request in audit.state.requests.values():
+        if request.ratifies is not None and (request.signed_seq or 0) > seq and _due(request.at) < latest:
+            late = ApprovalWanted(
+                f"{request.model}@{request.version}: the rollback of event {request.ratifies} was ratified after"
+                f" {stamp(at)}, when {source} saw event {seq} as the last one: not in time",
+                clause="RP-10",
+            )
+            audit.findings.append(finding(late, location=f"approvals/{request.id}"))
+
+
+def _before(text: str, moment: datetime) -> bool:
+    try:
+        return parse_time(text) < moment
+    except BadTime:  # a finding itself
+        return False
 
 
 def check_deadlines(audit: Audit, now: datetime) -> None:
@@ -289,7 +324,8 @@ def _check_baselines(audit: Audit, now: datetime) -> None:
         elif found.signed_seq is None:
             waiting[found.id] = _due(found.at)
     for id, due in waiting.items():
-        told = f"no lead has confirmed baseline {id}{_how('requested', now, due)}"
+        source, how = state.baselines[id].source, _how("requested", now, due)
+        told = f"no lead has confirmed the stages that {source} states{how} (mreg approval sign {id} --as EMAIL)"
         late = Severity.ERROR if now > due else Severity.WARNING
         audit.findings.append(finding(ApprovalWanted(told, clause="RP-10"), severity=late, location=f"approvals/{id}"))
 
@@ -302,16 +338,18 @@ def _how(status: str, now: datetime, due: datetime) -> str:
 
 _ANCHOR_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _ANCHOR_SEQ = re.compile(r"(?:seq=)?([1-9][0-9]{0,11})")
+_ANCHOR_AT = re.compile(r"(?:^|\s)at=(\S+)")
 
 
 def check_baselines(audit: Audit) -> None:
-    """Warn of adopted stages that no lead has confirmed: they are stated, not decided here."""
+    """Tell the other adopted stages that no lead has confirmed: they are stated, and nobody had to approve them."""
+    due = {one.location for one in audit.findings if one.code == ApprovalWanted.code}
     for found in audit.state.baselines.values():
-        if found.signed_seq is None:
+        if found.signed_seq is None and f"approvals/{found.id}" not in due:
             audit.findings.append(
                 Finding(
-                    code="MR-F003",
-                    severity=Severity.WARNING,
+                    code="MR-F005",
+                    severity=Severity.WARNING if audit.state.has_lead else Severity.INFO,
                     location=f"approvals/{found.id}",
                     message=f"the stages of {len(found.versions)} versions are as {found.source} stated them; no lead has"
                     f" confirmed them yet (mreg approval sign {found.id} --as EMAIL)",
@@ -335,6 +373,15 @@ def parse_anchor(text: str) -> tuple[str | None, int, str]:
     raise BadAnchor(
         f"{text.strip()[:120]!r} is no anchor; write SEQ:sha256:HEX or name a file with a line of `mreg anchor`"
     )
+
+
+def anchor_time(text: str) -> datetime | None:
+    """Return when a line of `anchor` was made; None: it does not say."""
+    found = _ANCHOR_AT.search(text)
+    try:
+        return parse_time(found[1]) if found else None
+    except BadTime:
+        return None
 
 
 def unknown_approval(name: str) -> ApprovalUnknown:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from manual_registry.core import approvals
+from manual_registry.core import approvals, controls, gate_exceptions
 from manual_registry.core import events as kinds
 from manual_registry.core.canonical import decode
 from manual_registry.core.errors import Json
 from manual_registry.core.ledger import Event
 from manual_registry.core.policy import retention_until
-from manual_registry.core.state import Baseline, Request, State, VersionState
+from manual_registry.core.state import Baseline, ControlRequest, Request, State, VersionState
 from manual_registry.core.statements import read_statement
 from manual_registry.core.values import Stage
 
 
 def storage_location(record: VersionState) -> str:
-    """Return where the version's files are, below the root."""
-    return record.bag or f"models/{record.model}/{record.version}"
+    """Return where the version's files are, from the root: in their bag, where they were adopted, or in models/."""
+    return record.bag or record.location or f"models/{record.model}/{record.version}"
 
 
 def signed_approval(state: State, record: VersionState) -> Request | None:
@@ -59,7 +59,7 @@ def version_row(state: State, record: VersionState) -> dict[str, Any]:
         "sha256": record.sha256,
         "composite_id": record.composite_id,
         "storage_location": storage_location(record),
-        "training_data": [item["reference"] for item in record.data["training_data"]],
+        "training_data": [item["reference"] for item in record.training_data],
         "code_commit": code["commit"] if code else None,
         "training_date": record.value("training_date"),
         "metrics": decode(record.value("metrics") or {}),
@@ -87,8 +87,8 @@ def version_document(state: State, record: VersionState, now: datetime) -> dict[
         "schema": "manual-registry/show/1",
         **version_row(state, record),
         "artefact": dict(data["artefact"]),
-        "code": decode(data["code"]),
-        "training_data_detail": decode(data["training_data"]),
+        "code": decode(record.value("code")),
+        "training_data_detail": decode(record.training_data),
         "metadata": {
             name: decode(record.value(name))
             for name in ("hyperparameters", "subgroup_metrics", "origin", "description")
@@ -99,6 +99,7 @@ def version_document(state: State, record: VersionState, now: datetime) -> dict[
         "card": decode(record.card["fields"]) if record.card else None,
         "evidence": [dict(item) for item in record.evidence],
         "gates": [decode(gate) for gate in record.gates],
+        "exceptions": [gate_exceptions.document(one, now) for one in record.exceptions],
         "notes": [dict(note) for note in record.notes],
         "approvals": [approval_row(state, state.requests[name], now) for name in record.requests],
         "deployments": [
@@ -138,6 +139,21 @@ def approval_row(state: State, request: Request, now: datetime) -> dict[str, Jso
         "status": approvals.status(state, request, now),
         "approver": approver_of(request)[0],
         "problems": problems,
+    }
+
+
+def control_row(asked: ControlRequest) -> dict[str, Json]:
+    """Return the entry of ``manual-registry/approvals/1`` for a change that a lead is asked to sign."""
+    return {
+        "id": asked.id,
+        "kind": controls.KINDS.get(asked.action, asked.action),
+        "model": asked.subject.get("model"),
+        "version": asked.subject.get("version"),
+        "to": None,
+        "status": asked.status,
+        "approver": asked.signer,
+        "problems": [],
+        "what": controls.told(asked.action, asked.subject, asked.data),
     }
 
 
@@ -213,6 +229,8 @@ def _lesser(event: Event, ref: str) -> str:
         case kinds.ADOPTED:
             baseline = data["baseline"]
             return f"{ref} adopted from {baseline['source']}, stated stage {baseline['stage']}"
+        case kinds.TAKEN_IN:
+            return f"{ref}: its files were copied in from {data['location']}"
         case kinds.BASELINE_OPENED:
             return f"A{event.seq}: {len(data['versions'])} adopted versions of {data['source']} wait for a lead's confirmation"
         case kinds.BASELINE_SIGNED:
@@ -236,16 +254,39 @@ def _lesser(event: Event, ref: str) -> str:
         case kinds.APPROVER_REVOKED:
             return f"approver {subject['approver']} revoked by {data['control']['signer']}{_because(data)}"
         case kinds.PIPELINE_ADDED:
-            return f"pipeline {subject['pipeline']} added by {data['control']['signer']}"
+            known = f" for tokens of {data['oidc']['issuer']}" if data["oidc"] else ""
+            return f"pipeline {subject['pipeline']} added{known} by {data['control']['signer']}"
         case kinds.PIPELINE_REVOKED:
             return f"pipeline {subject['pipeline']} revoked by {data['control']['signer']}{_because(data)}"
         case kinds.POLICY_SIGNED:
             return f"policy put in force by {data['control']['signer']}"
+        case kinds.DELEGATED | kinds.EXCEPTION_GRANTED:
+            id = f"{'D' if event.type == kinds.DELEGATED else 'E'}{event.seq}"
+            action = "approver.delegate" if event.type == kinds.DELEGATED else "exception.grant"
+            return f"{id}: {controls.told(action, subject, data)}, by {data['control']['signer']}"
+        case kinds.RECOVERED:
+            return f"approver {subject['approver']} added as ai-governance-lead by the recovery key"
+        case kinds.CONTROL_REQUESTED:
+            return f"A{event.seq}: a lead is asked to {controls.told(data['action'], data['subject'], data['data'])}"
+        case kinds.CONTROL_ISSUED:
+            return f"{data['id']}: statement issued"
+        case kinds.CONTROL_REJECTED:
+            return f"{data['id']} rejected by {data['control']['signer']}: {data['comment']}"
+        case kinds.CONTROL_WITHDRAWN:
+            return f"{data['id']} withdrawn"
         case kinds.RESTORED:
             number = data["count"]
             return f"{number} cell{'' if number == 1 else 's'} of the workbook put back, as edited kept aside"
+        case kinds.EXPORTED:
+            done = "exported to" if data["action"] == "export" else "compared with"
+            told = f"{data['count']} mismatches" if data["count"] else "no mismatch"
+            return (
+                f"{', '.join(data['models'])} {done} MLflow at {data['uri']}: {data['checked']} versions read, {told}"
+            )
         case kinds.VERIFIED:
             return f"verified: {'no error' if data['ok'] else 'errors found'}"
+        case kinds.ANCHORED:
+            return f"event {data['seq']} existed at {data['time']}, says {data['authority']}"
     return event.type
 
 

@@ -6,7 +6,6 @@ A type, or a member of its data, that is not listed here was written by a newer 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -18,6 +17,7 @@ from manual_registry.core.values import Role
 CREATED: Final = "registry.created"
 REGISTERED: Final = "version.registered"
 ADOPTED: Final = "version.adopted"
+TAKEN_IN: Final = "version.taken-in"
 ATTACHED: Final = "version.attached"
 PROMOTED: Final = "version.promoted"
 ROLLED_BACK: Final = "version.rolled-back"
@@ -41,8 +41,17 @@ APPROVER_REVOKED: Final = "roster.revoked"
 PIPELINE_ADDED: Final = "pipeline.added"
 PIPELINE_REVOKED: Final = "pipeline.revoked"
 POLICY_SIGNED: Final = "policy.signed"
+DELEGATED: Final = "roster.delegated"
+RECOVERED: Final = "roster.recovered"
+EXCEPTION_GRANTED: Final = "exception.granted"
+CONTROL_REQUESTED: Final = "control.requested"
+CONTROL_ISSUED: Final = "control.issued"
+CONTROL_REJECTED: Final = "control.rejected"
+CONTROL_WITHDRAWN: Final = "control.withdrawn"
 VERIFIED: Final = "verification.recorded"
 RESTORED: Final = "workbook.restored"
+EXPORTED: Final = "export.recorded"
+ANCHORED: Final = "ledger.anchored"
 BASELINE_OPENED: Final = "baseline.opened"
 BASELINE_SIGNED: Final = "baseline.signed"
 
@@ -92,12 +101,15 @@ SHAPES: Final[Mapping[str, tuple[Shape, Shape]]] = {
             "placed_on_market": _TEXT_OR_NONE,
             "policy": _MAP,
             "leads": _LIST,
-            "recovery_key": (type(None),),
+            "recovery_key": _TEXT_OR_NONE,
+            "continues": _MAP_OR_NONE,
+            "nonce": _TEXT,
             "tool": _TEXT,
         },
     ),
     REGISTERED: ({"model": _TEXT, "version": _TEXT}, _REGISTRATION),
     ADOPTED: ({"model": _TEXT, "version": _TEXT}, {**_REGISTRATION, "baseline": _MAP}),
+    TAKEN_IN: ({"model": _TEXT, "version": _TEXT}, {"location": _TEXT, "observed": _TEXT}),
     BASELINE_OPENED: ({}, {"source": _TEXT, "sha256": _TEXT, "versions": _LIST}),
     BASELINE_SIGNED: ({}, {"id": _TEXT, **_CONTROL}),
     ATTACHED: (
@@ -155,25 +167,75 @@ SHAPES: Final[Mapping[str, tuple[Shape, Shape]]] = {
     SIGNED: ({"model": _TEXT, "version": _TEXT}, {"id": _TEXT, **_SIGNATURE}),
     WITHDRAWN: ({"model": _TEXT, "version": _TEXT}, {"id": _TEXT}),
     APPROVER_ADDED: ({"approver": _TEXT}, {"name": _TEXT, "role": _TEXT, "key": _TEXT, **_CONTROL}),
-    APPROVER_REVOKED: ({"approver": _TEXT}, {"reason": _TEXT, **_CONTROL}),
-    PIPELINE_ADDED: ({"pipeline": _TEXT}, {"key": _TEXT, **_CONTROL}),
+    APPROVER_REVOKED: ({"approver": _TEXT}, {"reason": _TEXT, "compromised_since": _TEXT_OR_NONE, **_CONTROL}),
+    DELEGATED: ({"approver": _TEXT}, {"models": _TEXT, "from": _TEXT, "until": _TEXT, "reason": _TEXT, **_CONTROL}),
+    RECOVERED: ({"approver": _TEXT}, {"name": _TEXT, "key": _TEXT, **_CONTROL}),
+    PIPELINE_ADDED: ({"pipeline": _TEXT}, {"key": _TEXT_OR_NONE, "oidc": _MAP_OR_NONE, **_CONTROL}),
     PIPELINE_REVOKED: ({"pipeline": _TEXT}, {"reason": _TEXT, **_CONTROL}),
     POLICY_SIGNED: (
         {},
         {"system": _TEXT, "risk": _TEXT, "placed_on_market": _TEXT_OR_NONE, "policy": _MAP, **_CONTROL},
     ),
+    EXCEPTION_GRANTED: (
+        {"model": _TEXT, "version": _TEXT},
+        {
+            "gate": _TEXT,
+            "report": _TEXT,
+            "severity": _TEXT,
+            "justification": _TEXT,
+            "controls": _TEXT,
+            "expires": _TEXT,
+            "remediation": _TEXT,
+            "remediation_date": _TEXT,
+            "root_cause": _TEXT_OR_NONE,
+            **_CONTROL,
+        },
+    ),
+    CONTROL_REQUESTED: ({}, {"action": _TEXT, "subject": _MAP, "data": _MAP}),
+    CONTROL_ISSUED: ({}, {"id": _TEXT, "statement": _TEXT}),
+    CONTROL_REJECTED: ({}, {"id": _TEXT, "comment": _TEXT, **_CONTROL}),
+    CONTROL_WITHDRAWN: ({}, {"id": _TEXT}),
     VERIFIED: ({}, {"ok": _BOOL, "checked": _MAP, "findings": _LIST, "scope": _LIST}),
     RESTORED: ({}, {"workbook": _TEXT, "cells": _LIST, "count": _COUNT}),
+    EXPORTED: (
+        {},
+        {
+            "target": _TEXT,
+            "uri": _TEXT,
+            "server": _TEXT,
+            "action": _TEXT,
+            "through": _COUNT,
+            "models": _LIST,
+            "checked": _COUNT,
+            "versions": _LIST,
+            "mismatches": _LIST,
+            "count": _COUNT,
+        },
+    ),
+    ANCHORED: ({}, {"seq": _COUNT, "hash": _TEXT, "time": _TEXT, "authority": _TEXT, "token": _TEXT}),
 }
 
 EVENT_TYPES: Final = tuple(SHAPES)
 
-#: Events that change what is allowed; they carry a lead's signature and are always part of a partial fold.
+#: Events that change what is allowed, and the requests that a signature may answer; always part of a partial fold.
 CONTROL_TYPES: Final = frozenset(
-    {CREATED, APPROVER_ADDED, APPROVER_REVOKED, PIPELINE_ADDED, PIPELINE_REVOKED, POLICY_SIGNED}
+    {
+        CREATED,
+        APPROVER_ADDED,
+        APPROVER_REVOKED,
+        DELEGATED,
+        RECOVERED,
+        PIPELINE_ADDED,
+        PIPELINE_REVOKED,
+        POLICY_SIGNED,
+        BASELINE_SIGNED,
+        CONTROL_REQUESTED,
+        CONTROL_REJECTED,
+        CONTROL_WITHDRAWN,
+    }
 )
 #: Where a newer tool may say more than this one knows.
-_EXTENSIBLE: Final = CONTROL_TYPES | {REQUESTED, ISSUED, SIGNED, PROMOTED, ROLLED_BACK}
+_EXTENSIBLE: Final = CONTROL_TYPES | {REQUESTED, PROMOTED, ROLLED_BACK, EXCEPTION_GRANTED}
 #: Events that a wrong clock must not date back (clause RP-19).
 GOVERNED_TYPES: Final = CONTROL_TYPES | {
     PROMOTED,
@@ -183,7 +245,8 @@ GOVERNED_TYPES: Final = CONTROL_TYPES | {
     ISSUED,
     SIGNED,
     REQUESTED,
-    BASELINE_SIGNED,
+    EXCEPTION_GRANTED,
+    CONTROL_ISSUED,
 }
 
 #: Steps that rest on what the ledger says of the version so far: all of that is decided again first.
@@ -191,28 +254,23 @@ RESTING_TYPES: Final = frozenset({PROMOTED, ROLLED_BACK, ARCHIVED, SIGNED})
 
 _MEMBERS: Final = {name: (subject.keys(), data.keys()) for name, (subject, data) in SHAPES.items()}
 
-#: In canonical JSON these cannot stand inside a text, where quotes are escaped.
-_LATER_STATEMENT: Final = re.compile(r'"delegation":(?!null)|"exceptions":\[(?!\])')
 _KNOWN_ROLES: Final = frozenset(role.value for role in Role)
-_CONTROL_MEMBERS: Final = frozenset({"signer", "statement", "signature"})
-_PROMOTION_MEMBERS: Final = frozenset({"pipeline", "statement", "signature"})
+_CONTROL_MEMBERS: Final = frozenset({"signer", "statement", "signature", "request"})
+#: A pipeline's signature, or a CI job's identity token.
+_IDENTITIES: Final = (frozenset({"pipeline", "statement", "signature"}), frozenset({"pipeline", "token"}))
 
 
 def _newer(event: Event) -> str | None:
-    """Name what a newer tool put into members that this one has (OIDC, delegation, exceptions, baselines, recovery)."""
+    """Name what a newer tool put into members that this one has (another identity, role, kind of approval)."""
     data, kind = event.data, event.type
-    if kind == CREATED and data.get("recovery_key") is not None:
-        return "a recovery key"
     if kind == REQUESTED and type(data.get("kind")) is str and data["kind"] != "stage":
         return f"an approval of kind {data['kind']}"
     if kind == APPROVER_ADDED and type(data.get("role")) is str and data["role"] not in _KNOWN_ROLES:
         return f"the role {data['role']}"
-    if kind in (ISSUED, SIGNED) and _LATER_STATEMENT.search(str(data.get("statement"))):
-        return "a delegation or exception"
-    for name, known in (("promotion", _PROMOTION_MEMBERS), ("control", _CONTROL_MEMBERS)):
+    for name, forms in (("promotion", _IDENTITIES), ("control", (_CONTROL_MEMBERS,))):
         found = data.get(name)
-        if type(found) is dict and found.keys() - known:
-            return f"an identity ({', '.join(sorted(found.keys() - known))})"
+        if type(found) is dict and not any(found.keys() <= known for known in forms):
+            return f"an identity ({', '.join(sorted(found.keys()))})"
     return None
 
 

@@ -2,8 +2,8 @@
 
 The rule (design 3.2): a gate passes when the unfavourable end of every metric meets its threshold. Where
 higher is better that is ``lower >= threshold``, where lower is better ``upper <= threshold``; ``value``
-stands in for an absent bound; equality passes; a report without metrics does not pass. The policy may ask
-more than the report, never less. Reading report files is left to ``adapters/metadata.py``.
+stands in for an absent bound; equality passes; a report without metrics does not pass. A report that asks less than
+the policy in force is refused when it comes in; where the policy asks more since then, its threshold counts. Reading report files is left to ``adapters/metadata.py``.
 
 Round trip: ``report_from(report_document(report)) == report``; tests/core/test_gates.py runs it.
 """
@@ -176,11 +176,41 @@ def _shortfall(report: GateReport, metric: GateMetric, thresholds: Mapping[str, 
     return f"{name}: {_told(metric)}, {limit} {needed:.10g} needed ({whose}'s threshold)"
 
 
+def asked_of(report: GateReport, metric: GateMetric, thresholds: Mapping[str, Threshold]) -> float:
+    """Return what is asked of a metric: the stricter of the report's threshold and the policy's."""
+    return metric.stricter(thresholds.get(f"{report.gate}.{metric.name}", thresholds.get(metric.name)))
+
+
 def _told(metric: GateMetric) -> str:
     end = "lower" if metric.direction is Direction.HIGHER else "upper"
     if metric.unfavourable == metric.value:
         return f"{metric.value:.10g}"
     return f"{end} bound {metric.unfavourable:.10g} (value {metric.value:.10g})"
+
+
+def weaker(value: float, ruled: Threshold) -> bool:
+    """Tell whether a threshold of ``value`` asks less than the policy's."""
+    return value < ruled.value if ruled.direction is Direction.HIGHER else value > ruled.value
+
+
+def weaker_told(name: str, value: float, ruled: Threshold) -> str:
+    """Say that a threshold asks less than the policy's."""
+    limit = "at least" if ruled.direction is Direction.HIGHER else "at most"
+    return f"{name} is held against {value:.10g}; the policy asks for {limit} {ruled.value:.10g}"
+
+
+def weaker_thresholds(report: GateReport, thresholds: Mapping[str, Threshold]) -> tuple[str, ...]:
+    """Return a sentence for each metric that the report holds against less than the policy asks (by name, as above).
+
+    A metric that the policy has the other way round is left to :func:`shortfalls`.
+    """
+    told = []
+    for metric in report.metrics:
+        name = f"{report.gate}.{metric.name}"
+        asked = thresholds.get(name, thresholds.get(metric.name))
+        if asked is not None and asked.direction is metric.direction and weaker(metric.threshold, asked):
+            told.append(weaker_told(name, metric.threshold, asked))
+    return tuple(told)
 
 
 def _absent(report: GateReport, thresholds: Mapping[str, Threshold]) -> list[str]:

@@ -32,6 +32,8 @@ GATE_FLOOR: Final[Mapping[Risk, Mapping[Stage, tuple[str, ...]]]] = {
     Risk.MINIMAL: {Stage.STAGING: (), Stage.PRODUCTION: ()},
 }
 LONGEST_APPROVAL: Final = 48
+#: How many years a high-risk system's records are kept at least (AI Act Art. 18).
+LEGAL_YEARS: Final = 10
 _MEMBERS: Final = frozenset(
     {"approval_hours", "retention_years", "registration", "staging", "production", "thresholds"}
 )
@@ -192,6 +194,15 @@ def _thresholds(found: Any, problems: list[str]) -> dict[str, Threshold]:
     return result
 
 
+def thresholds_from(found: Any, *, where: str) -> dict[str, Threshold]:
+    """Read a table of thresholds as ``[policy.thresholds]`` has it; raises :class:`BadConfig` with every problem."""
+    problems: list[str] = []
+    thresholds = _thresholds(found, problems)
+    if problems:
+        raise BadConfig("; ".join(problems), location=where)
+    return thresholds
+
+
 def _finite(number: Any) -> TypeGuard[float]:
     try:
         return type(number) in (int, float) and math.isfinite(number)
@@ -231,13 +242,8 @@ def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Json]:
 
 def _weaker(name: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> bool:
     before, after = old.get(name), new.get(name)
-    if name.endswith(".direction"):
-        return True
-    if name.endswith(".threshold"):
-        if after is None or before is None:
-            return after is None
-        lower_is_better = old.get(name.removesuffix("threshold") + "direction") == "lower"
-        return (after > before) if lower_is_better else (after < before)  # type: ignore[operator]
+    if name.startswith(_THRESHOLDS):
+        return _threshold_weaker(name, old, new)
     if isinstance(before, list) and isinstance(after, list):
         return any(item not in after for item in before)
     if name.endswith("retention_years"):
@@ -247,7 +253,30 @@ def _weaker(name: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> bool
     if name == "risk":
         order = [risk.value for risk in Risk]
         return after in order and before in order and order.index(after) > order.index(before)
-    return name == "placed_on_market"
+    # The date may be stated later; an earlier one, or none after all, ends the retention sooner or leaves it open.
+    return name == "placed_on_market" and before is not None and (after is None or after < before)  # type: ignore[operator]
+
+
+_THRESHOLDS: Final = "policy.thresholds."
+
+
+def _threshold_weaker(name: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> bool:
+    """Tell whether a threshold asks less than before, or is gone, or turned round; a new one asks more.
+
+    Unless it is one of ``gate.metric`` that takes the place of a stricter one of ``metric`` in that gate.
+    """
+    metric, member = name.removeprefix(_THRESHOLDS).rsplit(".", 1)
+    standing, before = metric, old.get(name)
+    if before is None:
+        standing = metric.partition(".")[2]
+        before = old.get(f"{_THRESHOLDS}{standing}.{member}")
+    after = new.get(name)
+    if after is None or before is None:
+        return after is None
+    if member == "direction":
+        return after != before
+    lower_is_better = old.get(f"{_THRESHOLDS}{standing}.direction") == "lower"
+    return (after > before) if lower_is_better else (after < before)  # type: ignore[operator]
 
 
 def retention_until(placed_on_market: str | None, years: int) -> str | None:

@@ -1,4 +1,4 @@
-"""Records of the state: a version, an approval request, an approver, a pipeline, a baseline.
+"""Records of the state: a version, its approvals and exceptions, approvers, delegations, pipelines, requests to leads.
 
 Plain data; :mod:`manual_registry.core.folding` fills them.
 """
@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from manual_registry.core.values import Role, Stage
+
+
+def _plain(address: str) -> str:
+    name, _, place = address.lower().partition("@")
+    return f"{name.partition('+')[0]}@{place}"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -34,6 +39,22 @@ class Deployment:
     path: str | None
     seq: int
     ended_at: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimeAnchor:
+    """A time-stamp token over the file of event ``seq``: it existed at ``time`` (as the token says, UTC).
+
+    ``token`` is the authority's whole answer (RFC 3161), base64; `verify` judges it again.
+    """
+
+    seq: int
+    hash: str
+    time: str
+    authority: str
+    token: str
+    event: int
+    at: str
 
 
 @dataclass(kw_only=True, slots=True)
@@ -66,6 +87,33 @@ class Request:
 
 
 @dataclass(kw_only=True, slots=True)
+class GateException:
+    """One failed gate of one version, let through by a lead until the day ``expires`` (UTC, that day included).
+
+    ``report`` is the SHA-256 of the file of the report that failed: a later report of that gate is not let through.
+    ``root_cause`` is given where the gate is one of fairness. The signature stands in ``control``.
+    """
+
+    id: str
+    model: str
+    version: str
+    gate: str
+    report: str
+    severity: str
+    justification: str
+    controls: str
+    expires: str
+    remediation: str
+    remediation_date: str
+    root_cause: str | None
+    seq: int
+    hash: str
+    at: str
+    by: str
+    control: Mapping[str, Any]
+
+
+@dataclass(kw_only=True, slots=True)
 class VersionState:
     """Everything the ledger says of one version. ``data`` is the data of its registration."""
 
@@ -79,6 +127,8 @@ class VersionState:
     fields: dict[str, Any] = field(default_factory=dict)
     evidence: list[Mapping[str, Any]] = field(default_factory=list)
     gates: list[Mapping[str, Any]] = field(default_factory=list)
+    #: The event that brought each of the gates, in the same order.
+    gate_seqs: list[int] = field(default_factory=list)
     card: Mapping[str, Any] | None = None
     environment: Mapping[str, Any] | None = None
     tags: dict[str, str] = field(default_factory=dict)
@@ -95,6 +145,11 @@ class VersionState:
     was_production: bool = False
     archived_seq: int | None = None
     attached_seq: int = 0
+    #: Where the files lie, from the root, when they were adopted in place and not taken in yet.
+    location: str | None = None
+    #: The baseline that a lead confirmed and that names this version as it was adopted.
+    confirmed: str | None = None
+    exceptions: list[GateException] = field(default_factory=list)
 
     @property
     def ref(self) -> str:
@@ -124,9 +179,30 @@ class VersionState:
     @property
     def registrants(self) -> frozenset[str]:
         """Who registered it: the actor, the person who started the CI job, the commit's author (where recorded)."""
-        ci, code = self.data.get("ci") or {}, self.data.get("code") or {}
+        ci, code = self.data.get("ci") or {}, self.value("code") or {}
         found = (self.actor, ci.get("started_by"), code.get("author"))
         return frozenset(str(one).lower() for one in found if one)
+
+    @property
+    def adopted(self) -> Mapping[str, Any] | None:
+        """What an adopted sheet stated of it; None for a version that was registered."""
+        found: Mapping[str, Any] | None = self.data.get("baseline")
+        return found
+
+    @property
+    def stated_only(self) -> bool:
+        """True while its stage is what an adopted sheet stated and no lead has confirmed that."""
+        return self.adopted is not None and self.confirmed is None and len(self.steps) == 1
+
+    @property
+    def training_data(self) -> list[Mapping[str, Any]]:
+        """The references to its training data, as registered or, of a baseline entry, filled in later."""
+        found = self.value("training_data")
+        return list(found) if isinstance(found, list) else []
+
+    def registered_by(self, address: str) -> bool:
+        """Tell whether ``address`` is a registrant's; what stands after a plus sign does not make another person."""
+        return _plain(address) in {_plain(one) for one in self.registrants}
 
     def value(self, name: str) -> Any:
         """Return a field of the registration, or what `attach` filled in later."""
@@ -163,20 +239,61 @@ class Approver:
     revoked_seq: int | None = None
     revoked_at: str | None = None
     reason: str | None = None
+    #: Since when somebody else may have had the key, as the revocation says it.
+    compromised_since: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delegation:
+    """What a delegate may approve as a lead would: models by a pattern, from the one day to the other (UTC, both in)."""
+
+    id: str
+    delegate: str
+    models: str
+    from_: str
+    until: str
+    reason: str
+    seq: int
+    hash: str
+    at: str
+    by: str
+
+
+@dataclass(kw_only=True, slots=True)
+class ControlRequest:
+    """A change of roster, pipelines, policy or exceptions that waits for a lead.
+
+    ``subject`` and ``data`` are those of the event that the signature makes of it. ``status``: requested, used, rejected,
+    withdrawn, or lapsed (a policy, when another one came into force).
+    """
+
+    id: str
+    action: str
+    subject: Mapping[str, str]
+    data: Mapping[str, Any]
+    seq: int
+    at: str
+    actor: str
+    status: str = "requested"
+    issued: list[str] = field(default_factory=list)
+    signed_seq: int | None = None
+    signer: str | None = None
+    comment: str | None = None
 
 
 @dataclass(kw_only=True, slots=True)
 class Pipeline:
-    """A pipeline with a key of its own."""
+    """A pipeline: with a ``key`` of its own, or known by identity tokens as ``oidc`` pins them (the other is None)."""
 
     name: str
-    key: str
+    key: str | None
     added_seq: int
     added_at: str
     added_by: str
     revoked_seq: int | None = None
     revoked_at: str | None = None
     reason: str | None = None
+    oidc: Mapping[str, Any] | None = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -188,8 +305,25 @@ class Baseline:
     sha256: str
     versions: list[Mapping[str, Any]]
     seq: int
+    hash: str
     at: str
     actor: str
     signed_seq: int | None = None
     signed_at: str | None = None
     signer: str | None = None
+    issued: list[str] = field(default_factory=list)
+
+
+@dataclass(kw_only=True, slots=True)
+class Exported:
+    """What was recorded of exports to one place; it is read to tell whether there is anything new to record.
+
+    ``versions``: (model, version) -> (its number there, the digest of what was compared). ``mismatches``: model -> the
+    mismatches told last. ``checked_at``: the last recorded check, None: none.
+    """
+
+    versions: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    mismatches: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    seq: int = 0
+    at: str = ""
+    checked_at: str | None = None

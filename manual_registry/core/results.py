@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from manual_registry.core.errors import Json
 from manual_registry.core.links import LINK_KINDS, LinkStatus, Trace, TraceLink
+from manual_registry.core.remedies import remedy
 
 __all__ = [
     "LINK_KINDS",
@@ -35,21 +36,30 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One thing that `verify` has to say, with its code, place and clause."""
+    """One thing that `verify` has to say, with its code, place and clause.
+
+    ``hint``: what to do about this very one; :mod:`manual_registry.core.remedies` has a sentence for each code.
+    """
 
     code: str
     severity: Severity
     location: str
     message: str
     clause: str | None = None
+    hint: str | None = None
+
+    @property
+    def advice(self) -> str | None:
+        """What to do about it; None: nothing."""
+        return self.hint or (remedy(self.code) if self.severity is not Severity.INFO else None)
 
     def document(self) -> dict[str, Json]:
-        """Return the finding as it stands in the verify document."""
+        """Return the finding as it stands in the verify document; its message says what to do as well."""
         return {
             "code": self.code,
             "severity": self.severity.value,
             "location": self.location,
-            "message": self.message,
+            "message": f"{self.message}; next: {self.advice}" if self.advice else self.message,
             "clause": self.clause,
         }
 

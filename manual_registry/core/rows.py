@@ -9,13 +9,19 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from typing import Final
 
-from manual_registry.core import approvals
+from manual_registry.core import approvals, gate_exceptions
 from manual_registry.core.canonical import decode
+from manual_registry.core.controls import Asked
 from manual_registry.core.documents import approver_of, history_row, signed_approval, storage_location
+from manual_registry.core.gate_exceptions import for_gate
 from manual_registry.core.ledger import Event
 from manual_registry.core.policy import retention_until
+from manual_registry.core.rendering import VIEW_VERSION
+from manual_registry.core.request_rows import request_row
 from manual_registry.core.state import Request, State, VersionState
+from manual_registry.core.stated import check_notes
 from manual_registry.core.statements import fingerprint, read_statement
 from manual_registry.core.times import parse_time
 from manual_registry.core.values import Stage
@@ -29,67 +35,69 @@ _E = ColumnKind.EDITABLE
 _LONG_HEX = re.compile(r"\b[0-9a-f]{40,64}\b")
 
 MODELS: tuple[Column, ...] = (
-    Column(header="Model", width=16, wrap=True),
-    Column(header="Version", width=9),
-    Column(header="Storage location", width=25, link=True),
-    Column(header="Content hash", width=13),
-    Column(header="Training data version", width=20, wrap=True),
-    Column(header="Code commit", width=13),
+    Column(header="Model", width=15, wrap=True),
+    Column(header="Version", width=8, link=True),
+    Column(header="Storage location", width=24, wrap=True, link=True),
+    Column(header="Content hash", width=12.5),
+    Column(header="Training data version", width=16, wrap=True),
+    Column(header="Code commit", width=12.5),
     Column(header="Training date", width=10),
-    Column(header="Evaluation metrics", width=22, wrap=True),
+    Column(header="Evaluation metrics", width=27, wrap=True),
     Column(header="Stage", kind=_E, width=12, choices=tuple(Stage)),
-    Column(header="Approver", width=18, wrap=True),
+    Column(header="Approver", width=21, wrap=True),
     Column(header="Approval date", width=10),
     Column(header="Deployment date", width=11),
     Column(header="SHA-256", width=66, outline=True),
-    Column(header="Validation gates", width=18, wrap=True),
+    Column(header="Validation gates", width=17, wrap=True),
     Column(header="Pipeline run", width=14, outline=True),
     Column(header="Composite version", width=60, outline=True),
     Column(header="Retention until", width=12, outline=True),
-    Column(header="Owner", kind=_E, width=13, wrap=True, shared=True),
-    Column(header="Notes", kind=_E, width=20, wrap=True, shared=True),
-    Column(header="Check", width=20, wrap=True, volatile=True),
+    Column(header="Owner", kind=_E, width=12, wrap=True, shared=True),
+    Column(header="Notes", kind=_E, width=19, wrap=True, shared=True),
+    Column(header="Check", width=19, wrap=True, volatile=True),
     Column(header="Row id", hidden=True),
 )
 
 
 def _approvals_columns(approver_emails: tuple[str, ...]) -> tuple[Column, ...]:
     return (
-        Column(header="Approval", width=10),
-        Column(header="Model", width=18),
-        Column(header="Version", width=9),
-        Column(header="From", width=13),
-        Column(header="To", width=13),
-        Column(header="Replaces", width=10),
+        Column(header="Approval", width=9),
+        Column(header="Model", width=16, wrap=True),
+        Column(header="Version", width=8, link=True),
+        Column(header="From", width=12),
+        Column(header="To", width=12),
+        Column(header="Replaces", width=9),
+        Column(header="Validation gates", width=17, wrap=True),
+        Column(header="Evaluation metrics", width=27, wrap=True),
         Column(header="Requested by", width=22, wrap=True),
-        Column(header="Requested at", width=12),
-        Column(header="Status", width=12),
-        Column(header="Decision", kind=_E, width=11, choices=("approved", "rejected")),
+        Column(header="Requested at", width=11),
+        Column(header="Status", width=11),
+        Column(header="Decision", kind=_E, width=10, choices=("approved", "rejected")),
         Column(header="Approver", kind=_E, width=22, wrap=True, choices=approver_emails),
-        Column(header="Approval date", kind=_E, width=13),
-        Column(header="Comment", kind=_E, width=28, wrap=True),
-        Column(header="Check", width=34, wrap=True, volatile=True),
+        Column(header="Approval date", kind=_E, width=11),
+        Column(header="Comment", kind=_E, width=22, wrap=True),
+        Column(header="Check", width=24, wrap=True, volatile=True),
         Column(header="Row id", hidden=True),
     )
 
 
 APPROVERS: tuple[Column, ...] = (
     Column(header="Kind", width=10),
-    Column(header="Name", width=22),
-    Column(header="Email", width=26),
+    Column(header="Name", width=22, wrap=True),
+    Column(header="Email", width=30, wrap=True),
     Column(header="Role", width=20),
-    Column(header="Key", width=52),
-    Column(header="Since", width=12),
-    Column(header="Revoked", width=12),
-    Column(header="Reason", width=28, wrap=True),
+    Column(header="Key", width=50),
+    Column(header="Since", width=11),
+    Column(header="Revoked", width=11),
+    Column(header="Reason", width=40, wrap=True),
     Column(header="Row id", hidden=True),
 )
 
 HISTORY: tuple[Column, ...] = (
     Column(header="Event", text=False, width=8),
-    Column(header="Time (UTC)", width=20),
-    Column(header="Actor", width=26),
-    Column(header="What", width=60, wrap=True),
+    Column(header="Time (UTC)", width=19),
+    Column(header="Actor", width=30, wrap=True),
+    Column(header="What", width=130, wrap=True),
     Column(header="Hash", width=20, outline=True),
     Column(header="Row id", hidden=True),
 )
@@ -101,13 +109,14 @@ def short_reference(text: str) -> str:
 
 
 def gates_text(record: VersionState) -> str:
-    """Spell the latest report of each gate, one a line: ``performance passed``."""
+    """Spell the latest report of each gate, one a line: ``performance passed``; an exception with the day it ends."""
     latest = {gate["gate"]: gate["passed"] for gate in record.gates}
-    return "\n".join(f"{name} {'passed' if passed else 'FAILED'}" for name, passed in latest.items())
+    let = {name: "".join(f", {gate_exceptions.text(one)}" for one in for_gate(record, name)[-1:]) for name in latest}
+    return "\n".join(f"{name} {'passed' if passed else 'FAILED'}{let[name]}" for name, passed in latest.items())
 
 
 def _day(text: str | None) -> str | None:
-    return text[:10] if text else None
+    return text[:10] if isinstance(text, str) and text else None  # of a hand-made statement it may be anything
 
 
 def _or_none(text: str) -> str | None:
@@ -125,11 +134,11 @@ def _models_row(state: State, record: VersionState, link_prefix: str) -> Row:
         "Storage location": storage_location(record),
         "Content hash": record.blake3[:12],
         "Training data version": _or_none(
-            "\n".join(short_reference(item["reference"]) for item in record.data["training_data"])
+            "\n".join(short_reference(item["reference"]) for item in record.training_data)
         ),
         "Code commit": code["commit"][:12] if code else None,
         "Training date": _day(record.value("training_date")),
-        "Evaluation metrics": _or_none(metrics_text(decode(record.value("metrics") or {})).replace("; ", "\n")),
+        "Evaluation metrics": _metrics(record),
         "Stage": record.stage,
         "Approver": approver,
         "Approval date": _day(approved_at),
@@ -144,16 +153,25 @@ def _models_row(state: State, record: VersionState, link_prefix: str) -> Row:
         "Check": problem,
         "Row id": record.ref,
     }
-    links = {"Storage location": f"{link_prefix}{storage_location(record)}/"}
-    if record.card is not None and record.card.get("path"):
-        links["Version"] = f"{link_prefix}{_evidence_base(record)}/{record.card['path']}"
+    single = record.location is not None and record.data["artefact"]["kind"] == "file"
+    links = {"Storage location": f"{link_prefix}{storage_location(record)}{'' if single else '/'}"}
+    links |= _card_link(record, link_prefix)
     return Row(
         row_id=record.ref, cells=cells, links=links, look="problem" if problem and "!" in problem else record.stage
     )
 
 
-def _evidence_base(record: VersionState) -> str:
-    return f"{record.bag}/data" if record.bag else f"models/{record.model}/{record.version}"
+def _card_link(record: VersionState | None, link_prefix: str) -> dict[str, str]:
+    """Lead from the version to its model card."""
+    if record is None or record.card is None or not record.card.get("path"):
+        return {}
+    base = f"{record.bag}/data" if record.bag else f"models/{record.model}/{record.version}"
+    return {"Version": f"{link_prefix}{base}/{record.card['path']}"}
+
+
+def _metrics(record: VersionState) -> str | None:
+    """Spell the metrics, one a line."""
+    return _or_none(metrics_text(decode(record.value("metrics") or {})).replace("; ", "\n"))
 
 
 def _problem(state: State, record: VersionState) -> str | None:
@@ -168,21 +186,28 @@ def _problem(state: State, record: VersionState) -> str | None:
         for name in record.requests
         if state.requests[name].status == "requested" and state.requests[name].ratifies is not None
     ]
+    latest = {gate["gate"]: gate["passed"] for gate in record.gates}
+    over = record.stage == Stage.ARCHIVED  # what failed there asks for nothing any more
     failed = [
-        f"! {gate['gate']} gate failed"
-        for gate in {gate["gate"]: gate for gate in record.gates}.values()
-        if not gate["passed"]
+        f"! {name} gate failed" + "".join(f" (let through until {one.expires})" for one in for_gate(record, name)[-1:])
+        for name, passed in latest.items()
+        if not passed and not over
     ]
     moving = ["move to the archive is pending"] if record.move_pending else []
-    return _or_none("; ".join([*ratify, *failed, *waiting, *moving]))
+    return _or_none("; ".join([*ratify, *failed, *check_notes(state, record), *waiting, *moving]))
 
 
-def _approval_row(state: State, request: Request) -> Row:
+#: A lead reads gates and metrics beside what is still open; what is closed shows what was signed.
+_OPEN: Final = frozenset({"requested", "filled", "signed"})
+
+
+def _approval_row(state: State, request: Request, link_prefix: str) -> Row:
     moment = parse_time(state.head_at)
     status = approvals.status(state, request, moment)
     found = read_statement(request.statement) if request.statement else None
     said = found["predicate"] if found else {}
     entry = request.filled if status == "filled" and request.filled else {}
+    record = state.versions.get((request.model, request.version)) if status in _OPEN else None
     cells: dict[str, Cell] = {
         "Approval": request.id,
         "Model": request.model,
@@ -190,6 +215,8 @@ def _approval_row(state: State, request: Request) -> Row:
         "From": request.from_stage,
         "To": request.to,
         "Replaces": said.get("replaces") if found else request.replaces,
+        "Validation gates": _or_none(gates_text(record)) if record else None,
+        "Evaluation metrics": _metrics(record) if record else None,
         "Requested by": request.actor,
         "Requested at": _day(request.at),
         "Status": status,
@@ -200,7 +227,15 @@ def _approval_row(state: State, request: Request) -> Row:
         "Check": _how_to_go_on(state, request, status),
         "Row id": request.id,
     }
-    return Row(row_id=request.id, cells=cells, look=status)
+    return Row(row_id=request.id, cells=cells, links=_card_link(record, link_prefix), look=status)
+
+
+def _approval_rows(state: State, link_prefix: str) -> tuple[Row, ...]:
+    """Return what was asked of approvers and leads, the latest first."""
+    rows = [(one.seq, _approval_row(state, one, link_prefix)) for one in state.requests.values()]
+    asked: list[Asked] = [*state.controls.values(), *state.baselines.values()]
+    rows += [(one.seq, request_row(state, one)) for one in asked]
+    return tuple(row for _, row in sorted(rows, key=lambda one: -one[0]))
 
 
 def _how_to_go_on(state: State, request: Request, status: str) -> str | None:
@@ -222,6 +257,14 @@ def sign_command(request: Request) -> str:
     return f"mreg approval sign {request.id} --as {entry.get('approver') or 'EMAIL'}{tail}"
 
 
+def _delegated_to(state: State, address: str) -> str | None:
+    """Spell what is delegated to somebody, one a line."""
+    found = (one for one in state.delegations.values() if one.delegate == address)
+    return _or_none(
+        "\n".join(f"{one.id}: {one.models} from {one.from_} until {one.until}: {one.reason}" for one in found)
+    )
+
+
 def _approver_rows(state: State) -> list[Row]:
     rows = []
     for one in state.approvers.values():
@@ -233,7 +276,7 @@ def _approver_rows(state: State) -> list[Row]:
             "Key": fingerprint(one.key),
             "Since": _day(one.added_at),
             "Revoked": _day(one.revoked_at),
-            "Reason": one.reason,
+            "Reason": one.reason or _delegated_to(state, one.email),
             "Row id": f"approver {one.email}",
         }
         rows.append(Row(row_id=f"approver {one.email}", cells=cells, look="archived" if one.revoked_at else ""))
@@ -243,7 +286,7 @@ def _approver_rows(state: State) -> list[Row]:
             "Name": pipe.name,
             "Email": None,
             "Role": "promotes to production",
-            "Key": fingerprint(pipe.key),
+            "Key": fingerprint(pipe.key) if pipe.key else f"tokens of {pipe.oidc['issuer'] if pipe.oidc else None}",
             "Since": _day(pipe.added_at),
             "Revoked": _day(pipe.revoked_at),
             "Reason": pipe.reason,
@@ -287,7 +330,6 @@ def build_view(state: State, events: Sequence[Event], *, link_prefix: str = "") 
     """
     emails = tuple(one.email for one in state.approvers.values() if one.revoked_seq is None)
     records = sorted(state.versions.values(), key=lambda record: (record.model, record.seq))
-    requests = sorted(state.requests.values(), key=lambda request: -request.seq)
     return View(
         registry_id=state.registry_id,
         system=state.system,
@@ -305,7 +347,7 @@ def build_view(state: State, events: Sequence[Event], *, link_prefix: str = "") 
                 name="Approvals",
                 title=f"{state.system} - approvals",
                 columns=_approvals_columns(emails),
-                rows=tuple(_approval_row(state, request) for request in requests),
+                rows=_approval_rows(state, link_prefix),
             ),
             Sheet(
                 name="Approvers",
@@ -319,4 +361,5 @@ def build_view(state: State, events: Sequence[Event], *, link_prefix: str = "") 
         ),
         read_me=_read_me(state),
         link_prefix=link_prefix,
+        version=VIEW_VERSION,
     )

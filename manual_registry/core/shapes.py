@@ -16,7 +16,9 @@ from manual_registry.core.errors import EventUnreadable, FormatTooNew
 Check = Callable[[Any, str], None]
 
 _HEX64 = re.compile(r"[0-9a-f]{64}")
+_HEX32 = re.compile(r"[0-9a-f]{32}")
 _EVIDENCE = re.compile(r"evidence/[a-z]+/[^/\\]+")
+_KEPT = re.compile(r"adopted/[^/\\]+")
 
 
 def _bad(where: str) -> EventUnreadable:
@@ -39,9 +41,21 @@ def digest(value: Any, where: str) -> None:
         raise _bad(where)
 
 
+def nonce(value: Any, where: str) -> None:
+    """Accept 128 random bits in lower-case hex."""
+    if type(value) is not str or not _HEX32.fullmatch(value):
+        raise _bad(where)
+
+
 def evidence_path(value: Any, where: str) -> None:
     """Accept ``evidence/KIND/NAME`` and nothing that leads elsewhere."""
     if type(value) is not str or not _EVIDENCE.fullmatch(value) or value.endswith(("/.", "/..")):
+        raise _bad(where)
+
+
+def kept_path(value: Any, where: str) -> None:
+    """Accept ``adopted/NAME`` and nothing that leads elsewhere."""
+    if type(value) is not str or not _KEPT.fullmatch(value) or value.endswith(("/.", "/..")):
         raise _bad(where)
 
 
@@ -89,6 +103,16 @@ def map_of(inner: Check) -> Check:
     return check
 
 
+def true_or(inner: Check) -> Check:
+    """Accept true, by which `attach` asks for what is refused with a reason, or what ``inner`` accepts."""
+
+    def check(value: Any, where: str) -> None:
+        if value is not True:
+            inner(value, where)
+
+    return check
+
+
 def any_number(value: Any, where: str) -> None:
     """Accept a number, also one that ``canonical.encode`` keeps as ``{"$int": "…"}``."""
     if type(value) in (int, float):
@@ -115,6 +139,15 @@ def record(members: Mapping[str, Check | type], optional: Mapping[str, Check | t
         for name, inner in checked.items():
             if name in value:
                 inner(value[name], where)
+
+    return check
+
+
+def either(plain: Check, member: str, other: Check) -> Check:
+    """Accept what ``other`` accepts of a mapping that has ``member``, else what ``plain`` accepts."""
+
+    def check(value: Any, where: str) -> None:
+        (other if type(value) is dict and member in value else plain)(value, where)
 
     return check
 
@@ -174,15 +207,29 @@ _code: Final = record(
         "checked": bool,
     }
 )
+_references: Final = list_of(record({"reference": str, "hash": str, "detail": dict}))
 _approval: Final = or_none(record({"id": str, "sha256": _text_or_none}))
-_promotion: Final = or_none(record({"pipeline": str, "statement": str, "signature": str}))
-_control: Final = record({"signer": str, "statement": str, "signature": str})
+_promotion: Final = or_none(
+    either(
+        record({"pipeline": str, "statement": str, "signature": str}), "token", record({"pipeline": str, "token": str})
+    )
+)
+_oidc: Final = record(
+    {
+        "issuer": str,
+        "audience": str,
+        "algorithms": list_of(_text),
+        "claims": map_of(_text),
+        "keys": list_of(map_of(_text)),
+    }
+)
+_control: Final = record({"signer": str, "statement": str, "signature": str}, {"request": str})
 _words: Final = list_of(_text)
 
 #: Members whose inside is the same wherever they stand.
 _COMMON: Final[Mapping[str, Check]] = {
     "artefact": _artefact,
-    "training_data": list_of(record({"reference": str, "hash": str, "detail": dict})),
+    "training_data": _references,
     "code": or_none(_code),
     "metrics": _numbers,
     "subgroup_metrics": _subgroups,
@@ -198,9 +245,14 @@ _COMMON: Final[Mapping[str, Check]] = {
     "promotion": _promotion,
     "control": _control,
     "leads": list_of(record({"email": str, "name": str, "key": str})),
+    "continues": or_none(record({"registry": str, "seq": int, "hash": str, "place": str})),
 }
 #: Members that mean something else in one type of event.
 _OWN: Final[Mapping[str, Mapping[str, Check]]] = {
+    "registry.created": {"nonce": nonce},
+    "pipeline.added": {"oidc": or_none(_oidc)},
+    "control.requested": {"subject": map_of(_text)},
+    "exception.granted": {"report": digest},
     "version.attached": {
         "fields": record(
             {},
@@ -213,26 +265,52 @@ _OWN: Final[Mapping[str, Mapping[str, Check]]] = {
                 "owner": str,
                 "origin": str,
                 "description": str,
-                # Asked for by `attach --metadata` and refused by the decision, which says why.
-                "training_data": bool,
-                "code": bool,
+                # Of a baseline entry; of another version asked for by `attach --metadata`, and refused by the decision.
+                "training_data": true_or(_references),
+                "code": true_or(_code),
             },
         ),
     },
     "version.adopted": {
         "baseline": record(
-            {"source": str, "sha256": digest, "sheet": str, "row": int, "stage": str, "stated": map_of(_text)}
+            {"source": str, "sha256": digest, "sheet": str, "row": int, "stage": str, "stated": map_of(_text)},
+            {
+                "kept": kept_path,
+                "location": str,
+                "foreign": list_of(record({"header": str, "column": str, "value": str})),
+                "comments": list_of(record({"header": str, "column": str, "text": str})),
+            },
         ),
     },
     "baseline.opened": {
         "sha256": digest,
         "versions": list_of(record({"model": str, "version": str, "blake3": digest, "stage": str})),
     },
+    "version.taken-in": {"observed": digest},
     "deployment.started": {"environment": _text, "replaces": _words},
     "deployment.ended": {"environment": _text},
     "workbook.restored": {
         "workbook": digest,
         "cells": list_of(record({"sheet": str, "row": str, "column": str, "sha256": digest})),
+    },
+    "export.recorded": {
+        "target": one_of("mlflow"),
+        "action": one_of("export", "check"),
+        "models": _words,
+        "versions": list_of(record({"model": str, "version": str, "number": str, "digest": digest})),
+        "mismatches": list_of(
+            record(
+                {
+                    "model": str,
+                    "version": _text_or_none,
+                    "place": str,
+                    "field": str,
+                    "problem": one_of("missing", "changed", "added", "doubled", "unfit"),
+                    "expected": _text_or_none,
+                    "found": _text_or_none,
+                }
+            )
+        ),
     },
     "verification.recorded": {"checked": map_of(kind(int)), "findings": list_of(_map), "scope": _words},
 }

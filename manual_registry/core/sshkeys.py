@@ -3,7 +3,7 @@
 Rules held here: one key has one spelling, so that "one key belongs to one identity" can be decided by
 comparing bytes (canonical base64, canonical integers, uncompressed points, reduced coordinates); keys with
 which anybody could sign (points of small order, RSA below 3072 bits) are refused; nothing that was handed in
-by mistake is echoed. Who owns a key is the roster's business.
+by mistake is echoed; of a FIDO key (``sk-…``, PROTOCOL.u2f) the application begins with ``ssh:``. Who owns a key is the roster's business.
 
 Round trip: ``parse_public_key(key.line()) == key`` for every key that parses; tests/core/test_sshkeys.py.
 """
@@ -23,7 +23,10 @@ from manual_registry.core.sshwire import Wire, canonical_base64
 ED25519: Final = "ssh-ed25519"
 RSA: Final = "ssh-rsa"
 ECDSA: Final = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
-KEY_TYPES: Final = (ED25519, *ECDSA, RSA)
+#: Keys that live in a FIDO token: Ed25519 and ECDSA over P-256, with the application that they were made for.
+SK_ED25519: Final = "sk-ssh-ed25519@openssh.com"
+SK_ECDSA: Final = "sk-ecdsa-sha2-nistp256@openssh.com"
+KEY_TYPES: Final = (ED25519, *ECDSA, RSA, SK_ED25519, SK_ECDSA)
 
 RSA_MIN_BITS: Final = 3072
 _RSA_MAX_BITS: Final = 16_384  # the limit of OpenSSH
@@ -45,6 +48,11 @@ class PublicKey:
     def line(self) -> str:
         """Return ``type base64``, without comment: the spelling that the ledger keeps."""
         return f"{self.type} {base64.b64encode(self.blob).decode('ascii')}"
+
+    @property
+    def fido(self) -> bool:
+        """True for a key that lives in a FIDO token: each of its signatures says whether somebody touched it."""
+        return is_fido(self.type)
 
     @property
     def fingerprint(self) -> str:
@@ -79,6 +87,12 @@ def parse_blob(blob: bytes, *, where: str = "public key") -> PublicKey:
         _check_ed25519(wire.string("key"), where)
     elif kind == RSA:
         _check_rsa(wire.mpint("exponent"), wire.mpint("modulus"), where)
+    elif kind == SK_ED25519:
+        _check_ed25519(wire.string("key"), where)
+        _check_application(wire.name("application"), where)
+    elif kind == SK_ECDSA:
+        _check_point(ECDSA[0], wire.name("curve"), wire.string("point"), where)
+        _check_application(wire.name("application"), where)
     else:
         _check_point(kind, wire.name("curve"), wire.string("point"), where)
     wire.end()
@@ -86,7 +100,7 @@ def parse_blob(blob: bytes, *, where: str = "public key") -> PublicKey:
 
 
 def is_fido(text: str) -> bool:
-    """Tell whether a key line or key type is of a FIDO token (``sk-…``), which a newer tool may know."""
+    """Tell whether a key line or key type is of a FIDO token (``sk-…``)."""
     return text.lstrip().startswith(("sk-ssh-", "sk-ecdsa-"))
 
 
@@ -140,7 +154,7 @@ def _refuse_type(words: list[str], where: str) -> None:
     if kind.endswith("-cert-v01@openssh.com"):
         problem = "certificates are not taken; hand in the key itself"
     elif is_fido(kind):
-        problem = f"{kind} is a FIDO key, which is not supported yet; use a plain Ed25519 key for now"
+        problem = f"{kind} is a FIDO key of a kind that is not taken; make one with ssh-keygen -t ed25519-sk"
     elif kind == "ssh-dss":
         problem = "DSA keys are too weak; make an Ed25519 key"
     elif kind.startswith("SHA256:"):
@@ -203,6 +217,12 @@ def _ed25519_problem(raw: bytes) -> str | None:
     if pow(u * v, (_P25519 - 1) // 2, _P25519) != 1:  # x^2 = u/v has a root just when u*v is a square
         return "no Ed25519 key (not a point of the curve)"
     return None
+
+
+def _check_application(application: str, where: str) -> None:
+    """A FIDO key of another application (a web site's, say) signs what that application shows, not what SSH does."""
+    if not application.startswith("ssh:"):
+        raise BadKey(f"{where}: a FIDO key that was not made for SSH", location=where, hint=_NEW_KEY)
 
 
 def _check_rsa(exponent: int, modulus: int, where: str) -> None:

@@ -1,7 +1,8 @@
 """SSHSIG, the signature format of ``ssh-keygen -Y sign`` (OpenSSH, PROTOCOL.sshsig).
 
 Rules held here: exactly version 1; the namespace is the one expected; SHA-256 or SHA-512 over the message;
-RSA with SHA-2 only; no byte more or other than the format asks, so a changed byte of message or signature
+RSA with SHA-2 only; a FIDO key was touched (its flag for user presence is set: ssh-keygen also says Good to
+one that was not); no byte more or other than the format asks, so a changed byte of message or signature
 never verifies. Whether the signing key belongs to anybody, and whether that person may sign, is left to the
 policy.
 
@@ -24,6 +25,8 @@ from manual_registry.core.sshkeys import (
     ECDSA,
     ED25519,
     RSA,
+    SK_ECDSA,
+    SK_ED25519,
     PublicKey,
     parse_blob,
 )
@@ -47,6 +50,7 @@ _MAGIC: Final = b"SSHSIG"
 _COLUMNS: Final = 70  # as ssh-keygen wraps
 _WHERE: Final = "signature"
 _HASHES: Final = ("sha512", "sha256")
+_TOUCHED: Final = 0x01  # PROTOCOL.u2f: user presence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +58,8 @@ class SshSignature:
     """The parts of one SSHSIG, parsed and not yet verified.
 
     ``hash_name`` is what the message is hashed with; ``algorithm`` what was signed with; ``signature`` the
-    bytes of that algorithm (Ed25519: 64; ECDSA: two mpints; RSA: as many as the modulus).
+    bytes of that algorithm (Ed25519: 64; ECDSA: two mpints; RSA: as many as the modulus). Of a FIDO key, ``flags`` says
+    whether somebody touched it (bit 0), ``counter`` how often it has signed; None for every other key.
     """
 
     key: PublicKey
@@ -62,6 +67,8 @@ class SshSignature:
     hash_name: str
     algorithm: str
     signature: bytes
+    flags: int | None = None
+    counter: int | None = None
 
     def armour(self) -> str:
         """Return the armoured text in its one spelling: 70 columns, LF, LF at the end."""
@@ -71,6 +78,7 @@ class SshSignature:
             hash_name=self.hash_name,
             algorithm=self.algorithm,
             signature=self.signature,
+            touch=(self.flags, self.counter) if self.flags is not None and self.counter is not None else None,
         )
 
 
@@ -108,8 +116,18 @@ def parse(armour: str) -> SshSignature:
     inner = Wire(wire.string("signature"), error=BadSignatureFile, where=_WHERE)
     wire.end()
     algorithm, signature = _algorithm(inner, key), inner.string("signature bytes")
+    flags = inner.take(1, "flags")[0] if key.fido else None
+    counter = inner.u32("counter") if key.fido else None
     inner.end()
-    return SshSignature(key=key, namespace=namespace, hash_name=hash_name, algorithm=algorithm, signature=signature)
+    return SshSignature(
+        key=key,
+        namespace=namespace,
+        hash_name=hash_name,
+        algorithm=algorithm,
+        signature=signature,
+        flags=flags,
+        counter=counter,
+    )
 
 
 def normalise(data: bytes) -> str:
@@ -133,14 +151,37 @@ def signed_blob(message: bytes, *, namespace: str, hash_name: str = "sha512") ->
     return _MAGIC + pack(namespace.encode("ascii"), b"", hash_name.encode("ascii"), digest)
 
 
-def armour(key: PublicKey, *, namespace: str, algorithm: str, signature: bytes, hash_name: str = "sha512") -> str:
-    """Return the armoured SSHSIG, in ssh-keygen's spelling, of a ``signature`` over :func:`signed_blob`."""
+def armour(
+    key: PublicKey,
+    *,
+    namespace: str,
+    algorithm: str,
+    signature: bytes,
+    hash_name: str = "sha512",
+    touch: tuple[int, int] | None = None,
+) -> str:
+    """Return the armoured SSHSIG, in ssh-keygen's spelling, of a ``signature`` over :func:`signed_blob`.
+
+    ``touch`` is (flags, counter) of a FIDO key, whose signature is over :func:`fido_blob` instead.
+    """
     inner = pack(algorithm.encode("ascii"), signature)
+    if touch is not None:
+        inner += bytes([touch[0]]) + touch[1].to_bytes(4, "big")
     blob = _MAGIC + (1).to_bytes(4, "big")
     blob += pack(key.blob, namespace.encode("ascii"), b"", hash_name.encode("ascii"), inner)
     text = base64.b64encode(blob).decode("ascii")
     lines = [text[at : at + _COLUMNS] for at in range(0, len(text), _COLUMNS)]
     return "\n".join([BEGIN, *lines, END]) + "\n"
+
+
+def fido_blob(key: PublicKey, data: bytes, *, flags: int, counter: int) -> bytes:
+    """Return what a FIDO token signs in the place of ``data``: hash of its application, flags, counter, hash of data."""
+    wire = Wire(key.blob, error=SignatureFinding, where=_WHERE)
+    for _ in range(3 if key.type == SK_ECDSA else 2):  # type, (curve,) key
+        wire.string("key")
+    application = wire.string("application")
+    head = hashlib.sha256(application).digest() + bytes([flags]) + counter.to_bytes(4, "big")
+    return head + hashlib.sha256(data).digest()
 
 
 def ecdsa_signature(r: int, s: int) -> bytes:
@@ -214,13 +255,17 @@ def _check(found: SshSignature, data: bytes) -> None:
 
 def _verify_bytes(found: SshSignature, data: bytes) -> None:
     """Verify with the key itself; raises ``InvalidSignature`` or :class:`SignatureFinding`."""
-    if found.key.type == ED25519:
+    if found.flags is not None and found.counter is not None:
+        data = fido_blob(found.key, data, flags=found.flags, counter=found.counter)
+        if not found.flags & _TOUCHED:
+            _finding("made by a FIDO key that nobody touched (its flag for user presence is not set)")
+    if found.key.type in (ED25519, SK_ED25519):
         _verify_ed25519(found, data)
         return
     from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
     from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-    match _load(found.key.line()):
+    match _load(_plain_line(found.key)):
         case ec.EllipticCurvePublicKey() as key:
             wire = Wire(found.signature, error=SignatureFinding, where=_WHERE)
             r, s = wire.mpint("r"), wire.mpint("s")
@@ -232,6 +277,16 @@ def _verify_bytes(found: SshSignature, data: bytes) -> None:
             key.verify(found.signature, data, padding.PKCS1v15(), hash_for(found.algorithm))
         case _:
             _finding(f"keys of type {found.key.type} cannot sign here")
+
+
+def _plain_line(key: PublicKey) -> str:
+    """Return the line of a key as the library loads it: of a FIDO key without its application."""
+    if key.type != SK_ECDSA:
+        return key.line()
+    wire = Wire(key.blob, error=SignatureFinding, where=_WHERE)
+    wire.string("key type")
+    blob = pack(ECDSA[0].encode(), wire.string("curve"), wire.string("point"))
+    return PublicKey(type=ECDSA[0], blob=blob).line()
 
 
 def _verify_ed25519(found: SshSignature, data: bytes) -> None:
@@ -249,6 +304,6 @@ def hash_for(algorithm: str) -> HashAlgorithm:
     """Return the hash that a signature ``algorithm`` of SSH implies (not the one that SSHSIG names)."""
     from cryptography.hazmat.primitives import hashes
 
-    if algorithm in (RSA_ALGORITHMS[1], ECDSA[0]):
+    if algorithm in (RSA_ALGORITHMS[1], ECDSA[0], SK_ECDSA):
         return hashes.SHA256()
     return hashes.SHA384() if algorithm == ECDSA[1] else hashes.SHA512()

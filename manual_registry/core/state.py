@@ -1,30 +1,28 @@
-"""State: a pure fold over events.
+"""State: what the events so far amount to.
 
-``fold(events)`` gives the :class:`State`; :meth:`State.apply` takes one event more. Whether an event was allowed is not
-asked here (:mod:`manual_registry.core.decide` does, before writing and again in `verify`): applying an event that was
-illegal never raises, so that `verify` can go on and tell everything.
-
-Projection law (tests/core/test_state.py): folding only the control events and those that touch one version gives that
-version the same record as folding all of them. The index rests on it.
+:mod:`manual_registry.core.folding` makes it from events; nothing else changes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
-from manual_registry.core import events as kinds
-from manual_registry.core.errors import BadConfig, EventUnreadable
-from manual_registry.core.folding import APPLY
 from manual_registry.core.ledger import Event
 from manual_registry.core.policy import Policy, policy_from
 from manual_registry.core.records import (
     Approver,
     Baseline,
+    ControlRequest,
+    Delegation,
     Deployment,
+    Exported,
+    GateException,
     ModelState,
     Pipeline,
     Request,
     Step,
+    TimeAnchor,
     VersionState,
 )
 from manual_registry.core.values import Risk, Role
@@ -32,19 +30,22 @@ from manual_registry.core.values import Risk, Role
 __all__ = [
     "Approver",
     "Baseline",
+    "ControlRequest",
+    "Delegation",
     "Deployment",
+    "GateException",
     "ModelState",
     "Pipeline",
     "Request",
     "State",
     "Step",
+    "TimeAnchor",
     "VersionState",
-    "fold",
 ]
 
 
 class State:
-    """The fold. Read its attributes; only :meth:`apply` changes them."""
+    """The fold. Read its attributes; only :func:`manual_registry.core.folding.apply` changes them."""
 
     def __init__(self) -> None:
         """Start before the first event."""
@@ -54,6 +55,8 @@ class State:
         self.placed_on_market: str | None = None
         self.policy: Policy = policy_from({}, Risk.HIGH)
         self.policy_seq = 0
+        #: Every policy that was in force, with the event that put it there.
+        self.policies: list[tuple[int, Policy]] = []
         self.policy_at = ""
         self.policy_by: str | None = None
         self.created_at = ""
@@ -67,10 +70,25 @@ class State:
         self.versions: dict[tuple[str, str], VersionState] = {}
         self.requests: dict[str, Request] = {}
         self.baselines: dict[str, Baseline] = {}
+        #: Each spreadsheet that was adopted: where it is kept below the root -> its SHA-256.
+        self.adopted: dict[str, str] = {}
         self.approvers: dict[str, Approver] = {}
         self.pipelines: dict[str, Pipeline] = {}
-        #: base64 of every key ever enrolled -> ("approver" | "pipeline", whose)
+        self.delegations: dict[str, Delegation] = {}
+        self.exceptions: dict[str, GateException] = {}
+        self.controls: dict[str, ControlRequest] = {}
+        #: The key that can add a lead when no lead's can; None: there is none.
+        self.recovery_key: str | None = None
+        #: The registry that this one goes on from: ``registry``, ``seq``, ``hash`` of its last head, where it lay.
+        self.continues: Mapping[str, Any] | None = None
+        #: base64 of every key ever enrolled -> ("approver" | "pipeline" | "recovery key" | "identity provider", whose)
         self.keys: dict[str, tuple[str, str]] = {}
+        #: Each identity token that a pipeline has used (its jti, its hash) -> the event.
+        self.tokens: dict[str, int] = {}
+        #: Time-stamp tokens over the ledger, in the order in which they were added.
+        self.anchors: list[TimeAnchor] = []
+        #: What was exported where: (target, address without credentials) -> what was recorded of it.
+        self.exports: dict[tuple[str, str], Exported] = {}
         self.last_verified: str | None = None
         #: The SHA-256 of the workbook in which cells were put back last.
         self.last_restored: str | None = None
@@ -86,6 +104,10 @@ class State:
         found = self.models.get(model)
         return self.versions.get((model, found.production)) if found and found.production else None
 
+    def policy_before(self, seq: int) -> Policy:
+        """Return the policy on which event ``seq`` was decided."""
+        return next((policy for since, policy in reversed(self.policies) if since < seq), self.policy)
+
     def active_leads(self) -> list[Approver]:
         """Return the leads who may sign now."""
         return [one for one in self.approvers.values() if one.role is Role.LEAD and one.revoked_seq is None]
@@ -95,36 +117,7 @@ class State:
         """True when a lead is active."""
         return bool(self.active_leads())
 
-    # -- the fold -----------------------------------------------------------------------------------------
-
-    def apply(self, event: Event) -> None:
-        """Take one event more.
-
-        Raises :class:`FormatTooNew` for what this tool does not know, :class:`EventUnreadable` for malformed data.
-        """
-        kinds.check_known(event)
-        self.head = event
-        self.head_seq = event.seq
-        self.head_hash = event.hash
-        self.head_at = event.at
-        self.hashes[event.seq], self.times[event.seq] = event.hash, event.at
-        try:
-            APPLY[event.type](self, event)
-        except (KeyError, TypeError, AttributeError, ValueError, OverflowError, BadConfig) as problem:
-            raise EventUnreadable(
-                f"event {event.seq} ({event.type}) does not hold together: {problem}",
-                location=f"ledger/{event.seq:012d}.json",
-            ) from None
-
     def pass_over(self, event: Event) -> None:
         """Count an event without its effect: `verify` does so with a revocation that no lead signed."""
         self.head, self.head_seq, self.head_hash, self.head_at = event, event.seq, event.hash, event.at
         self.hashes[event.seq], self.times[event.seq] = event.hash, event.at
-
-
-def fold(events: Iterable[Event]) -> State:
-    """Return the state after ``events``, in order."""
-    state = State()
-    for event in events:
-        state.apply(event)
-    return state

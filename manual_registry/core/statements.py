@@ -7,14 +7,17 @@ that a field can neither be forgotten nor be checked twice in two ways. The sign
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from manual_registry.core import delegations, gate_exceptions
 from manual_registry.core.canonical import dump, encode, parse, sha256_hex
-from manual_registry.core.errors import Json
+from manual_registry.core.errors import BadTime, Json
 from manual_registry.core.sshkeys import parse_public_key
-from manual_registry.core.state import Approver, Pipeline, Request, State, VersionState
+from manual_registry.core.state import Approver, Delegation, Pipeline, Request, State, VersionState
+from manual_registry.core.times import parse_time
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 APPROVAL: Final = "urn:manual-registry:stage-approval:1"
@@ -50,15 +53,21 @@ def statement_line(kind: str, subject: list[Json], predicate: dict[str, Json]) -
 
 def read_statement(text: str) -> dict[str, Any] | None:
     """Return the statement, or None when ``text`` is not the canonical line of one."""
+    if not _is_statement(text):
+        return None
+    found = parse(text.encode("utf-8"))  # anew: the caller may do with it as it likes
+    return found if isinstance(found, dict) else None
+
+
+@functools.lru_cache(maxsize=4096)  # spelling it again takes ten times as long as reading it, and views do it often
+def _is_statement(text: str) -> bool:
     try:
         raw = text.encode("utf-8")
         found = parse(raw)
         canonical = isinstance(found, dict) and dump(found) == raw
     except (ValueError, TypeError, RecursionError):
-        return None
-    if not canonical or not isinstance(found, dict) or not isinstance(found.get("predicate"), dict):
-        return None
-    return found
+        return False
+    return canonical and isinstance(found, dict) and isinstance(found.get("predicate"), dict)
 
 
 def version_subject(record: VersionState) -> list[Json]:
@@ -87,8 +96,12 @@ def approval_line(
     comment: str | None,
     issued_at: str,
     position: Position,
+    delegation: Delegation | None = None,
 ) -> bytes:
-    """Build the statement that ``approver`` signs: all that they were shown."""
+    """Build the statement that ``approver`` signs: all that they were shown.
+
+    ``delegation`` is what a delegate's signature rests on.
+    """
     record = state.versions[request.model, request.version]
     before = request.from_stage if request.ratifies is not None else record.stage
     predicate: dict[str, Json] = {
@@ -98,7 +111,7 @@ def approval_line(
         "approver": approver.email,
         "key": fingerprint(approver.key),
         "role": approver.role.value,
-        "delegation": None,
+        "delegation": delegations.document(delegation),
         "from": before,
         "to": request.to,
         "replaces": replaces_now(state, request),
@@ -106,12 +119,19 @@ def approval_line(
         "policy": state.policy.sha256,
         "gates": _gate_summary(record.gates),
         "card": record.card["sha256"] if record.card else None,
-        "exceptions": [],
+        "exceptions": _exceptions(record, issued_at),
         "comment": comment,
         "issued_at": issued_at,
         "ledger": position.document(),
     }
     return statement_line(APPROVAL, version_subject(record), predicate)
+
+
+def _exceptions(record: VersionState, issued_at: str) -> list[Json]:
+    try:
+        return gate_exceptions.listed(record, parse_time(issued_at))
+    except BadTime:  # a hand-made statement, which is refused for that
+        return []
 
 
 def promotion_line(
@@ -130,7 +150,7 @@ def promotion_line(
     predicate: dict[str, Json] = {
         "registry": {"id": state.registry_id},
         "pipeline": pipeline.name,
-        "key": fingerprint(pipeline.key),
+        "key": fingerprint(pipeline.key or ""),
         "from": record.stage,
         "to": to,
         "replaces": production.version if production else None,
@@ -145,23 +165,35 @@ def promotion_line(
 
 
 def control_line(
-    state: State, *, action: str, signer: str, key: str, role: str, details: Mapping[str, Json], issued_at: str
+    state: State,
+    *,
+    action: str,
+    signer: str,
+    key: str,
+    role: str,
+    details: Mapping[str, Json],
+    issued_at: str,
+    answers: tuple[str, int] | None = None,
 ) -> bytes:
     """Build the statement by which a lead changes roster, pipelines or policy, bound to the event directly before.
 
     That binding makes a copied statement worthless: an old policy cannot be put in force again with its old signature.
+    ``answers`` is (id, event) of the request that the lead answers, to which the statement is bound instead: a request is
+    answered once.
     """
+    bound = answers[1] if answers else state.head_seq
+    hash = state.hashes.get(bound, "") if answers else state.head_hash or ""
     genesis = state.hashes.get(1, "")
     predicate: dict[str, Json] = {
         "registry": {"id": state.registry_id},
-        "control_id": f"C{state.head_seq + 1}",
+        "control_id": answers[0] if answers else f"C{state.head_seq + 1}",
         "action": action,
         "signer": signer,
         "key": fingerprint(key),
         "role": role,
         "details": dict(details),
         "issued_at": issued_at,
-        "ledger": Position(seq=state.head_seq, hash=state.head_hash or "").document(),
+        "ledger": Position(seq=bound, hash=hash).document(),
     }
     subject: list[Json] = [
         {"name": f"registry:{state.registry_id}", "digest": {"sha256": genesis.removeprefix("sha256:")}}

@@ -15,6 +15,7 @@ from typing import Final
 
 from manual_registry.core.canonical import sha256_hex
 from manual_registry.core.errors import Json
+from manual_registry.core.rendering import IDENTITY, explained
 from manual_registry.core.view import Cell, ColumnKind, Difference, Row, View
 
 Spot = tuple[str, str, str]
@@ -23,8 +24,7 @@ Spot = tuple[str, str, str]
 _SHOWN: Final = 80
 #: So many cells of one editable column that changed places among themselves were sorted, not edited.
 _SORTED: Final = 3
-#: Values that belong to one row only: where they stand in another one, rows were sorted in part.
-_IDENTITY: Final = ("Model", "Version", "Approval")
+#: Values of one version only, beside ``IDENTITY``.
 _UNIQUE: Final = ("SHA-256", "Composite version", "Storage location")
 
 
@@ -77,7 +77,8 @@ class Sorted:
     """The differences by what they are.
 
     ``edits`` are editable cells that may become events; ``kept`` are cells that stay as they are, since it cannot be
-    told what they mean; ``notes`` are texts for Check cells, by (sheet, row id or row number).
+    told what they mean; ``notes`` are texts for Check cells, by (sheet, row id or row number); ``explained`` are cells
+    that another release of the tool has written otherwise.
     """
 
     edits: tuple[Difference, ...]
@@ -85,16 +86,20 @@ class Sorted:
     problems: tuple[Item, ...]
     kept: frozenset[Spot]
     notes: Mapping[tuple[str, str | int], str]
+    explained: frozenset[Spot] = frozenset()
 
 
-def sort_out(differences: Iterable[Difference], base: View, *, copy: bool = False) -> Sorted:
+def sort_out(
+    differences: Iterable[Difference], base: View, *, copy: bool = False, other_release: bool = False
+) -> Sorted:
     """Sort differences from ``base`` into edits, what is put back, and problems.
 
     Nothing of a row is accepted of which it cannot be told which version it is. Rows without a row id are no matter of
-    this function. In a ``copy`` of the workbook nothing is put back.
+    this function. In a ``copy`` of the workbook nothing is put back. ``other_release``: the file was written by a
+    release with another rendering, whose wording is no edit.
     """
     found = [one for one in differences if one.found != "typed" or one.column is not None or one.row]
-    sorter = _Sorter(_Distrusted(found, base), copy)
+    sorter = _Sorter(_Distrusted(found, base), copy, explained(found, base) if other_release else frozenset())
     for one in found:
         sorter.place(one)
     return sorter.done()
@@ -103,21 +108,24 @@ def sort_out(differences: Iterable[Difference], base: View, *, copy: bool = Fals
 class _Sorter:
     """Collects the parts of a :class:`Sorted`."""
 
-    def __init__(self, distrusted: _Distrusted, copy: bool) -> None:
-        self.distrusted, self.copy = distrusted, copy
+    def __init__(self, distrusted: _Distrusted, copy: bool, explained: frozenset[Difference]) -> None:
+        self.distrusted, self.copy, self.explained = distrusted, copy, explained
         self.edits: list[Difference] = []
         self.restored: list[tuple[Difference, Item]] = []
         self.problems: list[Item] = list(distrusted.problems)
         self.kept: set[Spot] = set()
+        self.reworded: set[Spot] = set()
 
     def place(self, one: Difference) -> None:
         """Find the one list that a difference belongs to."""
-        if one.column is None:
+        if one.row and one.column is not None and (one.sheet, one.row) in self.distrusted.rows:
+            self.kept.add((one.sheet, one.row, one.column))
+        elif one in self.explained:
+            self.reworded.add((one.sheet, one.row, one.column or ""))
+        elif one.column is None:
             self._whole(one)
         elif not one.row:
             self.problems.append(item(one, _gone(one)))
-        elif (one.sheet, one.row) in self.distrusted.rows:
-            self.kept.add((one.sheet, one.row, one.column))
         elif one.kind is not ColumnKind.EDITABLE:
             self._back(one, _damage(one) or "belongs to the tool")
         elif (damage := _damage(one)) is not None:
@@ -147,6 +155,7 @@ class _Sorter:
             problems=tuple(self.problems),
             kept=frozenset(self.kept),
             notes=self.distrusted.notes,
+            explained=frozenset(self.reworded),
         )
 
 
@@ -227,7 +236,7 @@ def _moved(found: list[Difference], base: View) -> Mapping[str, set[str]]:
     moved: dict[str, set[str]] = defaultdict(set)
     owners: dict[tuple[str, str], Mapping[Cell, str]] = {}
     for one in found:
-        if one.column in _IDENTITY and one.row:
+        if one.column in IDENTITY and one.row:
             moved[one.sheet].add(one.row)
         elif one.column in _UNIQUE and one.row:
             place = (one.sheet, one.column)

@@ -20,5 +20,5 @@ def touched(event: Event) -> list[tuple[str, str]]:
 
 
 def is_control(event: Event) -> bool:
-    """Tell whether every partial fold must contain the event."""
-    return event.type in kinds.CONTROL_TYPES
+    """Tell whether every partial fold must contain the event: a baseline says of many versions what they rest on."""
+    return event.type in kinds.CONTROL_TYPES or event.type == kinds.BASELINE_OPENED

@@ -17,8 +17,10 @@ from manual_registry.core.errors import (
     RegistryError,
     SignatureFinding,
     SignatureStranger,
+    Unavailable,
 )
 from manual_registry.core.events import CONTROL_TYPES
+from manual_registry.core.folding import apply
 from manual_registry.core.ledger import Event, file_name
 from manual_registry.core.state import State
 
@@ -35,7 +37,7 @@ def trusted_fold(events: Iterable[Event]) -> State:
             # In a partial fold the event before is another one: what was signed says where it belongs.
             state.head_seq, state.head_hash, state.head_at = event.seq - 1, event.prev, ""
             _refuse(state, event)
-        state.apply(event)
+        apply(state, event)
     return state
 
 
@@ -45,7 +47,7 @@ def refuse_forged(events: Iterable[Event], model: str) -> None:
     for event in events:
         if event.subject.get("model") == model:
             _refuse(state, event)
-        state.apply(event)
+        apply(state, event)
 
 
 def _refuse(state: State, event: Event) -> None:
@@ -59,6 +61,9 @@ def _refuse(state: State, event: Event) -> None:
 
 def forged(event: Event, reason: RegistryError, location: str) -> RegistryError:
     """Say what the reason against an event that stands amounts to: a bad signature, a stranger's, a lost head, ..."""
+    if isinstance(reason, Unavailable):  # the event is not at fault: this machine cannot judge it
+        told = f"{location}: {event.type} cannot be judged here: {reason.message}"
+        return type(reason)(told, location=location, hint=reason.hint)
     told = f"{location}: {event.type} was not allowed there: {reason.message} ({reason.code})"
     names: dict[str, type[RegistryError]] = {"broken": SignatureFinding, "stranger": SignatureStranger}
     kind = names.get(str(reason.details.get("signature")), EventIllegal)

@@ -44,10 +44,11 @@ class Risk(StrEnum):
 
 
 class Role(StrEnum):
-    """What an approver may sign. Delegates come with delegation; until then none can be enrolled."""
+    """What an approver may sign: a delegate what a lead may, within a delegation (clause RP-20)."""
 
     LEAD = "ai-governance-lead"
     SME = "technical-sme"
+    DELEGATE = "delegate"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,22 +132,39 @@ def person(text: str, *, where: str) -> tuple[str, Email]:
     return line_text(match["name"], where=where), email(match["email"], where=where)
 
 
+#: Embeddings, overrides and isolates: they show what follows in another order than it stands in (CVE-2021-42574).
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+#: Characters that nobody sees: in a name they make two of what looks like one. Right-to-left marks are among them.
+_UNSEEN = frozenset("\u061c\u200b\u200e\u200f\u2028\u2029\u2060\ufeff")
+
+
 def line_text(text: str, *, where: str) -> str:
-    """Refuse control characters (a name or a path that moves a terminal's cursor is never wanted)."""
-    bad = next((char for char in text if unicodedata.category(char) in ("Cc", "Cs")), None)
+    """Refuse control characters and whatever is not seen or turns others around: the text identifies something.
+
+    Letters of every script are taken, right-to-left ones too, and the joiners U+200C and U+200D that some need.
+    """
+    bad = next((char for char in text if char in _REORDERING | _UNSEEN or _controls(char)), None)
     if bad is not None:
         raise BadName(f"{where}: control character U+{ord(bad):04X} in {text!r}", location=where)
     return text
 
 
 def free_text(text: str, *, where: str) -> str:
-    """Accept text of several lines without other control characters; at most 32,767 characters (one cell)."""
+    """Accept text of several lines without other control characters; at most 32,767 characters (one cell).
+
+    Marks (U+200E, U+200F), which people who write from right to left need, are taken; overrides are not: a comment that
+    reads otherwise than it is signed is never wanted.
+    """
     for char in text:
-        if unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t":
+        if char in _REORDERING or (_controls(char) and char not in "\n\t"):
             raise BadName(f"{where}: control character U+{ord(char):04X}", location=where)
     if len(text) > 32_767:
         raise BadName(f"{where}: {len(text)} characters; at most 32767 fit", location=where)
     return text
+
+
+def _controls(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cs")
 
 
 def stage(text: str) -> Stage:
@@ -158,6 +176,14 @@ def stage(text: str) -> Stage:
         return Stage(lowered)
     except ValueError:
         raise UsageError(f"stage {text!r}: one of {', '.join(Stage)} (none means experimental)") from None
+
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def is_address(text: str) -> bool:
+    """Tell whether ``text`` is an address (``s3://bucket/prefix``), also one that was taken for a path (``s3:/bucket``)."""
+    return _ADDRESS.match(text) is not None
 
 
 def digest_prefix(text: str) -> Digest:
@@ -185,8 +211,10 @@ def check_artefact_path(path: str) -> None:
 def _part_problem(part: str) -> str | None:
     if part in ("", "."):
         return "an empty part"
-    if any(unicodedata.category(char) in ("Cc", "Cs") for char in part):
+    if any(_controls(char) for char in part):
         return "a control character or undecodable byte"
+    if not _REORDERING.isdisjoint(part):
+        return "a character that turns the direction of writing around"
     if "\\" in part or "%" in part:
         return "a backslash or percent sign"
     if unicodedata.normalize("NFC", part) != part:

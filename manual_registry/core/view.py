@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from manual_registry.core.rendering import VIEW_VERSION
+
 Cell: TypeAlias = "str | int | float | bool | None"
 
 
@@ -75,7 +77,7 @@ class View:
 
     ``registry_id``: 32 hex; ``head_seq`` and ``head_hash`` (``sha256:…``) go into custom document properties; ``as_of``
     is the head event's time; ``read_me`` are the lines of the Read me sheet (heading, text); ``link_prefix`` leads from
-    the workbook to the registry, as all links do.
+    the workbook to the registry, as all links do; ``version`` is the number of the rendering.
     """
 
     registry_id: str
@@ -86,6 +88,7 @@ class View:
     sheets: tuple[Sheet, ...]
     read_me: tuple[tuple[str, str], ...]
     link_prefix: str = ""
+    version: int = VIEW_VERSION
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,32 +1,34 @@
 """The provenance walk: from a version back to code, data, evaluation and signature (design 3.2, trace).
 
-What was seen outside comes in as :class:`Seen`; this module says what it means, link by link, and in one paragraph.
+What was seen outside comes in as :class:`Seen`; this module says what it means, link by link;
+:mod:`manual_registry.core.incident` says it in one paragraph. Rules held here: gates and approval are those of the step
+that brought the version where it stands (or stood, when a time is asked about), judged by the reports and the policy of
+that moment; what came later is told beside. A link that rests on a damaged event is broken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from manual_registry.core import delegations, gate_exceptions
 from manual_registry.core.canonical import decode
 from manual_registry.core.documents import approver_of, signed_approval, storage_location
 from manual_registry.core.errors import Json, RegistryError
 from manual_registry.core.gates import report_from, shortfalls
+from manual_registry.core.incident import paragraph, ratification
 from manual_registry.core.links import LinkStatus, Trace, TraceLink
 from manual_registry.core.sshsig import verify
-from manual_registry.core.state import Approver, Request, State, VersionState
+from manual_registry.core.standing import Asked, approval_needed, decided, governed, policy_at
+from manual_registry.core.state import Approver, Request, State, Step, VersionState
+from manual_registry.core.stated import approval_link, as_stated, still_as_adopted
 from manual_registry.core.statements import APPROVAL, APPROVAL_NAMESPACE, read_statement, version_subject
-from manual_registry.core.values import Risk, Role, Stage
-from manual_registry.core.wording import metrics_text, number_text
+from manual_registry.core.values import Risk, Stage
+from manual_registry.core.wording import continues_text, metrics_text, number_text
 
-OK, KNOWN, GONE, BAD, NONE = (
-    LinkStatus.VERIFIED,
-    LinkStatus.RECORDED,
-    LinkStatus.MISSING,
-    LinkStatus.BROKEN,
-    LinkStatus.NOT_APPLICABLE,
-)
+OK, KNOWN, GONE = LinkStatus.VERIFIED, LinkStatus.RECORDED, LinkStatus.MISSING
+BAD, NONE = LinkStatus.BROKEN, LinkStatus.NOT_APPLICABLE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +42,10 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """Everything that was looked at. ``data`` has one entry per reference, ``evidence`` one per evidence path."""
+    """Everything that was looked at. ``data`` has one entry per reference, ``evidence`` one per evidence path.
+
+    ``damage``: kind of link -> a sentence about the damaged event that it rests on (:mod:`manual_registry.core.damage`).
+    """
 
     artefact: Look
     code: Look | None = None
@@ -48,6 +53,7 @@ class Seen:
     deployment: Look | None = None
     evidence: Mapping[str, Look] = field(default_factory=dict)
     chain: Look = Look(status=LinkStatus.RECORDED, message="the ledger's chain was not checked")
+    damage: Mapping[str, str] = field(default_factory=dict)
 
 
 def worst(looks: list[Look]) -> LinkStatus:
@@ -58,9 +64,15 @@ def worst(looks: list[Look]) -> LinkStatus:
     return OK
 
 
-def walk(state: State, record: VersionState, seen: Seen, *, warnings: tuple[str, ...] = ()) -> Trace:
-    """Compose the trace of ``record``; ``state`` may be the partial fold of its events and the control events."""
-    links = (
+def walk(
+    state: State, record: VersionState, seen: Seen, *, asked: Asked | None = None, warnings: tuple[str, ...] = ()
+) -> Trace:
+    """Compose the trace of ``record``; ``state`` may be the partial fold of its events and the control events.
+
+    ``asked``: the time that was asked about; its last stay in production counts then, not the version's last step.
+    """
+    step = governed(record, asked)
+    links: tuple[TraceLink, ...] = (
         _deployment(record, seen),
         _artefact(record, seen),
         _code(record, seen),
@@ -76,14 +88,15 @@ def walk(state: State, record: VersionState, seen: Seen, *, warnings: tuple[str,
             needed=_reached_production(record) and state.risk is Risk.HIGH,
         ),
         _evaluation(state, record),
-        _gates(state, record, seen),
-        _approval(state, record),
-        _history(record, seen),
+        _gates(state, record, step, seen),
+        _approval(state, record, step, asked),
+        _history(state, record, seen),
     )
+    links = tuple(_on_damage(link, seen.damage.get(link.kind)) for link in links)
     needed = {"artefact", "code", "data"}
-    if _gates_needed(state, record):
+    if policy_at(state, record, step).gates.get(Stage(step.stage)):
         needed.add("gates")
-    if _approval_needed(state, record):
+    if approval_needed(state, record, step):
         needed.add("approval")
     return Trace(
         model=record.model,
@@ -92,7 +105,7 @@ def walk(state: State, record: VersionState, seen: Seen, *, warnings: tuple[str,
         composite_id=record.composite_id,
         links=links,
         needed=frozenset(needed),
-        paragraph=_paragraph(state, record, links, seen),
+        paragraph=paragraph(state, record, links, step=step, later=_later(state, record, step), asked=asked),
         warnings=warnings,
     )
 
@@ -101,30 +114,10 @@ def _reached_production(record: VersionState) -> bool:
     return record.stage == Stage.PRODUCTION.value or record.was_production
 
 
-def _governed_stage(record: VersionState) -> Stage:
-    """The stage whose conditions the version has met: an archived one counts as what it was archived from."""
-    if record.stage != Stage.ARCHIVED.value:
-        return Stage(record.stage)
-    return Stage(record.steps[-2].stage) if len(record.steps) > 1 else Stage.EXPERIMENTAL
-
-
-def _gates_needed(state: State, record: VersionState) -> bool:
-    return bool(state.policy.gates.get(_governed_stage(record)))
-
-
-def _approval_needed(state: State, record: VersionState) -> bool:
-    stage = _governed_stage(record)
-    unapproved = stage is Stage.STAGING and not record.staging_approved
-    return not unapproved and state.policy.needs_approval(stage, has_lead=_had_lead(state, record, stage))
-
-
-def _had_lead(state: State, record: VersionState, stage: Stage) -> bool:
-    """Tell whether a lead was active when the version came into ``stage``: a later one was not asked."""
-    place = next((step.seq for step in reversed(record.steps) if step.stage == stage.value), record.seq)
-    return any(
-        one.role is Role.LEAD and one.added_seq < place and (one.revoked_seq is None or one.revoked_seq > place)
-        for one in state.approvers.values()
-    )
+def _on_damage(link: TraceLink, told: str | None) -> TraceLink:
+    if told is None or link.status is NONE:
+        return link
+    return replace(link, status=BAD, summary=f"{link.summary}; {told}", detail={**link.detail, "damage": told})
 
 
 def _deployment(record: VersionState, seen: Seen) -> TraceLink:
@@ -140,7 +133,8 @@ def _deployment(record: VersionState, seen: Seen) -> TraceLink:
         return TraceLink(
             kind="deployment",
             status=GONE if owed else NONE,
-            summary="in production, but no deployment is recorded" if owed else "never deployed",
+            summary=("in production, but no deployment is recorded" if owed else "never deployed")
+            + as_stated(record, "deployment_date", "deployment_environment"),
             detail=detail,
         )
     if not opened:
@@ -177,7 +171,7 @@ def _artefact(record: VersionState, seen: Seen) -> TraceLink:
 def _code(record: VersionState, seen: Seen) -> TraceLink:
     code = record.value("code")
     if code is None:
-        return TraceLink(kind="code", status=GONE, summary="no commit was recorded")
+        return TraceLink(kind="code", status=GONE, summary="no commit was recorded" + as_stated(record, "code_commit"))
     look = seen.code or Look(status=KNOWN, message="the repository was not looked at")
     dirty = ", from a work tree with uncommitted changes" if code.get("dirty") else ""
     return TraceLink(
@@ -189,9 +183,11 @@ def _code(record: VersionState, seen: Seen) -> TraceLink:
 
 
 def _data(record: VersionState, seen: Seen) -> TraceLink:
-    references = record.data["training_data"]
+    references = record.training_data
     if not references:
-        return TraceLink(kind="data", status=GONE, summary="no training data was recorded")
+        return TraceLink(
+            kind="data", status=GONE, summary="no training data was recorded" + as_stated(record, "training_data")
+        )
     detail: dict[str, Json] = {
         "references": [
             {**decode(item), "status": look.status.value, "message": look.message}
@@ -225,32 +221,56 @@ def _evaluation(state: State, record: VersionState) -> TraceLink:
         detail = {"metrics": metrics, "subgroup_metrics": decode(record.value("subgroup_metrics") or {})}
         return TraceLink(kind="evaluation", status=KNOWN, summary=metrics_text(metrics), detail=detail)
     owed = "metrics" in state.policy.required
-    return TraceLink(kind="evaluation", status=GONE if owed else NONE, summary="no metrics were recorded")
+    told = "no metrics were recorded" + as_stated(record, "metrics")
+    return TraceLink(kind="evaluation", status=GONE if owed else NONE, summary=told)
 
 
-def _gates(state: State, record: VersionState, seen: Seen) -> TraceLink:
-    needed = state.policy.gates.get(_governed_stage(record), ())
-    latest = {gate["gate"]: gate for gate in record.gates}
+def _gates(state: State, record: VersionState, step: Step, seen: Seen) -> TraceLink:
+    """Judge the reports that the step rested on by the policy of that time; later ones are told beside."""
+    policy, was_decided = policy_at(state, record, step), decided(record, step)
+    needed = policy.gates.get(Stage(step.stage), ())
+    counted = [gate for gate, seq in _brought(record) if not was_decided or seq < step.seq]
+    latest, later = {gate["gate"]: gate for gate in counted}, _later(state, record, step)
+    beside = f"; later: {later}" if later else ""
+    detail: dict[str, Json] = {"gates": [decode(gate) for gate in record.gates]}
     missing = [name for name in needed if name not in latest]
     if not latest or missing:
-        status = GONE if missing else NONE
-        return TraceLink(
-            kind="gates", status=status, summary=f"no report of {', '.join(missing)}" if missing else "no gate report"
-        )
+        told = f"no report of {', '.join(missing)}" if missing else "no gate report"
+        return TraceLink(kind="gates", status=GONE if missing else NONE, summary=told + beside, detail=detail)
     failed = {name: list(shortfalls(report_from(gate), state.policy.thresholds)) for name, gate in latest.items()}
     told_failed = [text for texts in failed.values() for text in texts]
     looks = [seen.evidence.get(gate["path"], Look(status=KNOWN, message="not looked at")) for gate in record.gates]
     broken = [look.message for look in looks if look.status is BAD]
-    # What breaks the walk is a needed gate that its own report does not bear out. A policy that asks more since then, or
-    # a gate that it does not ask for, is told and breaks nothing: the promotion was decided on the policy of its time.
-    unmet = [name for name in needed if shortfalls(report_from(latest[name]))]
-    status = BAD if broken or unmet else worst(looks)
-    told = "; ".join(broken + told_failed) or ", ".join(
+    # What breaks the walk is a needed gate that was not passed when the step was taken. A policy that asks more since
+    # then, or a gate that it does not ask for, is told and breaks nothing.
+    thresholds = policy.thresholds if was_decided else {}
+    let = {name: one for name in latest if (one := gate_exceptions.at_step(record, latest[name], step)) is not None}
+    forged = [problem for one in let.values() if (problem := gate_exceptions.problem(state, one))]
+    unmet = [name for name in needed if name not in let and shortfalls(report_from(latest[name]), thresholds)]
+    told_let = [f"{name} let through by {gate_exceptions.text(one)}, signed by {one.by}" for name, one in let.items()]
+    told = "; ".join(broken + forged + told_failed + told_let) or ", ".join(
         f"{name} passed{_interval(gate)}" for name, gate in latest.items()
     )
-    return TraceLink(
-        kind="gates", status=status, summary=told, detail={"gates": [decode(gate) for gate in record.gates]}
-    )
+    status = BAD if broken or unmet or forged else worst(looks)
+    return TraceLink(kind="gates", status=status, summary=told + beside, detail=detail)
+
+
+def _brought(record: VersionState) -> list[tuple[Mapping[str, Any], int]]:
+    """Return each gate report with the event that brought it."""
+    return list(zip(record.gates, record.gate_seqs, strict=True))
+
+
+def _later(state: State, record: VersionState, step: Step) -> str | None:
+    """Say what the last report of each gate shows that came after the step; None: none came, or nothing was decided."""
+    if not decided(record, step):
+        return None
+    latest = {gate["gate"]: (gate, seq) for gate, seq in _brought(record) if seq > step.seq}
+    told = []
+    for name, (gate, seq) in latest.items():
+        short = shortfalls(report_from(gate), state.policy.thresholds)
+        verdict = f"did NOT pass ({'; '.join(short)})" if short else "passed"
+        told.append(f"a report of the {name} gate (event {seq}) {verdict}")
+    return ", ".join(told) or None
 
 
 def _interval(gate: Mapping[str, Any]) -> str:
@@ -293,17 +313,32 @@ def _statement_problem(state: State, request: Request, approver: Approver, found
     wrong = [name for name, value in {**wanted, "decision": "approved"}.items() if said.get(name) != value]
     if wrong:
         return f"the statement says otherwise: {', '.join(wrong)}"
-    if approver.role not in state.policy.signers(Stage(request.to)):
+    if not delegations.suffices(state, approver, request, said):
         return f"{approver.email} is {approver.role}, which does not suffice for {request.to}"
-    if approver.email in record.registrants:
+    if record.registered_by(approver.email):
         return f"{approver.email} registered the version"
     return None
 
 
-def _approval(state: State, record: VersionState) -> TraceLink:
-    request = signed_approval(state, record)
+def _behind(state: State, record: VersionState, step: Step, asked: Asked | None) -> Request | None:
+    """Return the signed approval that the step rests on."""
+    if asked is None:
+        return signed_approval(state, record)
+    request = state.requests.get(step.approval) if step.approval else None
+    fits = request is not None and (request.model, request.version, request.to) == (
+        record.model,
+        record.version,
+        step.stage,
+    )
+    return request if request is not None and request.statement and fits else None
+
+
+def _approval(state: State, record: VersionState, step: Step, asked: Asked | None) -> TraceLink:
+    request = _behind(state, record, step, asked)
+    if request is None and still_as_adopted(record):
+        return approval_link(state, record, owed=approval_needed(state, record, step))
     if request is None:
-        owed = _approval_needed(state, record)
+        owed = approval_needed(state, record, step)
         return TraceLink(kind="approval", status=GONE if owed else NONE, summary="no signed approval")
     problem = signature_problem(state, request)
     approver, issued_at = approver_of(request)
@@ -311,89 +346,35 @@ def _approval(state: State, record: VersionState) -> TraceLink:
     said = found["predicate"] if found else {}
     name = state.approvers[approver].name if approver in state.approvers else ""
     who = f"{name} <{approver}>".strip()
+    delegation = said.get("delegation")
+    who += f" (delegate, D{delegation.get('seq')})" if isinstance(delegation, dict) else ""
     told = f"{request.id} to {request.to}, by {who} on {issued_at}: "
+    told += f"the signature does NOT hold: {problem}" if problem else "the signature is good"
+    rolled = ratification(state, record, step)
     return TraceLink(
         kind="approval",
         status=BAD if problem else OK,
-        summary=told + (f"the signature does NOT hold: {problem}" if problem else "the signature is good"),
+        summary=f"{told}; {rolled.rstrip('.')}" if rolled else told,
         detail={"id": request.id, "approver": approver, "name": name, "key": said.get("key"), "issued_at": issued_at,
                 "to": request.to, "comment": said.get("comment"), "problem": problem},
     )  # fmt: skip
 
 
-def _history(record: VersionState, seen: Seen) -> TraceLink:
+def _history(state: State, record: VersionState, seen: Seen) -> TraceLink:
     steps: list[Json] = [
         {"stage": step.stage, "at": step.at, "actor": step.actor, "event": step.seq, "approval": step.approval,
          "pipeline": step.pipeline, "reason": step.reason}
         for step in record.steps
     ]  # fmt: skip
     told = " -> ".join(f"{step.stage} {step.at[:10]}" for step in record.steps)
+    before = f"; the registry continues {continues_text(state.continues)}" if state.continues else ""
     return TraceLink(
         kind="history",
         status=seen.chain.status,
-        summary=f"{told}; {seen.chain.message}",
-        detail={"stages": steps, "events": list(record.event_seqs)},
+        summary=f"{told}; {seen.chain.message}{before}",
+        detail={
+            "stages": steps,
+            "events": list(record.event_seqs),
+            "continues": dict(state.continues) if state.continues else None,
+        },
     )
-
-
-def _minute(text: str) -> str:
-    return text[:16].replace("T", " ") + " UTC"
-
-
-def _paragraph(state: State, record: VersionState, links: tuple[TraceLink, ...], seen: Seen) -> str:
-    by_kind = {link.kind: link for link in links}
-    step = record.steps[-1]
-    sentences = [
-        f"{record.model} {record.version} ({state.system}, {state.risk} risk) has been in {record.stage} since {_minute(step.at)}"
-    ]
-    opened = record.open_deployments()
-    sentences[0] += "".join(f", deployed to {one.environment} at {_minute(one.at)}" for one in opened) + "."
-    sentences.append(_file_sentence(by_kind["artefact"]))
-    sentences.append(_origin_sentence(record, by_kind["code"], by_kind["data"]))
-    sentences.append(_approval_sentence(by_kind["approval"]))
-    broken = [link.kind for link in links if link.status is BAD]
-    gaps = [link.kind for link in links if link.status is GONE]
-    sentences += [f"BROKEN: {', '.join(broken)}."] if broken else []
-    sentences += [f"Missing: {', '.join(gaps)}."] if gaps else []
-    return " ".join(sentences)
-
-
-def _file_sentence(link: TraceLink) -> str:
-    short = f"BLAKE3 {str(link.detail['blake3'])[:12]}"
-    match link.status:
-        case LinkStatus.VERIFIED:
-            return f"Its file is unchanged since registration ({short}, hashed again just now)."
-        case LinkStatus.RECORDED:
-            return f"Its file was not hashed again ({short} as registered)."
-    return f"Its file is NOT as registered: {link.summary}."
-
-
-def _origin_sentence(record: VersionState, code: TraceLink, data: TraceLink) -> str:
-    trained = record.value("training_date")
-    when = f" on {trained[:10]}" if trained else ""
-    references = ", ".join(item["reference"] for item in record.data["training_data"]) or "data that was not recorded"
-    from_code = (
-        f"with commit {record.value('code')['commit'][:12]}"
-        if record.value("code")
-        else "with code that was not recorded"
-    )
-    checks = {"code": code.status, "data": data.status}
-    found = [name for name, status in checks.items() if status is OK]
-    lost = [name for name, status in checks.items() if status is BAD]
-    told = f" ({' and '.join(found)} found there just now)" if found else ""
-    told += f" ({' and '.join(lost)} NOT found there)" if lost else ""
-    return f"It was trained{when} on {references} {from_code}{told}."
-
-
-def _approval_sentence(link: TraceLink) -> str:
-    if link.status is GONE:
-        return "No signed approval stands behind it, though one is needed."
-    if link.status is NONE:
-        return "No signed approval stands behind its last step; none was asked for there."
-    who = (
-        f"{link.detail['name']} <{link.detail['approver']}>"
-        if link.detail.get("name")
-        else str(link.detail["approver"])
-    )
-    good = "the signature is good" if link.status is OK else f"the signature does NOT hold ({link.detail['problem']})"
-    return f"It was approved for {link.detail['to']} by {who} on {_minute(str(link.detail['issued_at']))}; {good}."

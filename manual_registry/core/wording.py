@@ -15,3 +15,8 @@ def number_text(value: object) -> str:
 def metrics_text(metrics: Mapping[str, object]) -> str:
     """Spell metrics for a cell: ``auc_roc 0.81; dpr 0.93``."""
     return "; ".join(f"{name} {number_text(value)}" for name, value in metrics.items())
+
+
+def continues_text(old: Mapping[str, object]) -> str:
+    """Spell the registry that this one goes on from: its id, its last head, where it lay."""
+    return f"registry {old['registry']} ({old['place']}) from event {old['seq']} {old['hash']}"

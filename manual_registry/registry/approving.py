@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manual_registry.core import approvals
+from manual_registry.core import approvals, delegations
 from manual_registry.core import events as kinds
 from manual_registry.core.audit import unknown_approval
 from manual_registry.core.decide.approvals import closed
+from manual_registry.core.decide.identity import identity_words
 from manual_registry.core.errors import ApproverUnknown, RegistryError, StatementUnknown, raise_for
 from manual_registry.core.ledger import Draft
 from manual_registry.core.sshkeys import parse_public_key
@@ -20,7 +21,9 @@ from manual_registry.core.statements import (
     read_statement,
     statement_sha256,
 )
+from manual_registry.core.times import parse_time
 from manual_registry.core.values import Email, Stage, email, free_text, stage
+from manual_registry.registry import asking
 from manual_registry.registry.access import writing
 from manual_registry.registry.references import find
 
@@ -112,7 +115,7 @@ def sign_hint(state: State, request: Request) -> str:
     fit = [
         one.email
         for one in state.approvers.values()
-        if one.revoked_seq is None and one.role in roles and one.email not in record.registrants
+        if one.revoked_seq is None and one.role in roles and not record.registered_by(one.email)
     ]
     return f"mreg approval sign {request.id} --as {fit[0] if fit else 'EMAIL'}"
 
@@ -136,8 +139,16 @@ def _line(state: State, request: Request, who: Email | str, at: str, *, reject: 
     position = Position(seq=state.head_seq, hash=state.head_hash or "")
     decision = "rejected" if reject else "approved"
     text = free_text(comment, where="comment") if comment else None
+    approver = _approver(state, who)
     return approval_line(
-        state, request, _approver(state, who), decision=decision, comment=text, issued_at=at, position=position
+        state,
+        request,
+        approver,
+        decision=decision,
+        comment=text,
+        issued_at=at,
+        position=position,
+        delegation=delegations.to_name(state, approver, request.model, parse_time(at)),
     )
 
 
@@ -183,6 +194,7 @@ def sign(work: Workspace, name: str, *, as_: str, key: Path | None, reject: bool
     if _signed_so(work, before, request, approver, "rejected" if reject else "approved", comment):
         return work.result("approval-sign", loaded, before.versions[request.model, request.version], id=request.id)
     _require_open(request)
+    work.trust(loaded, request.model)
     if not reject:
         require_unchanged(work, before.versions[request.model, request.version])
     signer = signer_for(
@@ -236,7 +248,7 @@ def _after_signing(state: State, request: Request, record: VersionState) -> str:
         return f"mreg approval show {request.id}"
     if request.to == Stage.ARCHIVED.value:
         return f"mreg archive {record.ref} --reason TEXT"
-    tail = " --pipeline NAME --pipeline-key FILE" if state.policy.needs_pipeline(Stage(request.to)) else ""
+    tail = f" {identity_words(state)}" if state.policy.needs_pipeline(Stage(request.to)) else ""
     return f"mreg promote {record.ref} --to {request.to}{tail}"
 
 
@@ -262,29 +274,16 @@ def import_signature(work: Workspace, name: str, *, signature: Path, statement: 
                 hint=f"mreg approval statement {request.id} --as EMAIL -o FILE",
             )
         candidates = [text]
-    line = _matching(work, loaded, request, armour, candidates)
+    line = asking.matching(request.id, armour, candidates, namespace=APPROVAL_NAMESPACE)
     return _append_signature(
         work, request, lambda state, _at: _signed(state.requests[request.id], line, armour), "approval-import"
     )
 
 
-def _matching(work: Workspace, loaded: Loaded, request: Request, armour: str, candidates: list[str]) -> str:
-    from manual_registry.core.sshsig import verify
-
-    problems: list[RegistryError] = []
-    for line in candidates:
-        try:
-            verify(line.encode(), armour, namespace=APPROVAL_NAMESPACE)
-        except RegistryError as problem:
-            problems.append(problem)
-            continue
-        return line
-    why = f" ({problems[0].message})" if problems else ""
-    raise StatementUnknown(
-        f"the signature is good over none of the {len(candidates)} statement(s) issued for {request.id}{why}",
-        location=request.id,
-        hint=f"mreg approval statement {request.id} --as EMAIL -o FILE",
-    )
+def take_in(work: Workspace, loaded: Loaded, request: Request, armour: str) -> None:
+    """Write the signing event of a signature over one of the statements that were issued for ``request``."""
+    line = asking.matching(request.id, armour, list(reversed(request.issued)), namespace=APPROVAL_NAMESPACE)
+    work.append(loaded, lambda state, _at: _signed(state.requests[request.id], line, armour))
 
 
 def withdraw(work: Workspace, name: str) -> Result:

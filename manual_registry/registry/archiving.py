@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manual_registry.core import events as kinds
+from manual_registry.core.approvals import wanted_anew
+from manual_registry.core.decide.baselines import in_place
 from manual_registry.core.decide.places import next_bag, open_deployment
 from manual_registry.core.errors import DeletionRefused, RegistryError, StorageUnexpected, raise_for
 from manual_registry.core.ledger import Draft, Event
@@ -15,7 +17,7 @@ from manual_registry.core.state import State, VersionState
 from manual_registry.core.values import Stage
 from manual_registry.registry.access import read, writing
 from manual_registry.registry.approving import approval_to_use
-from manual_registry.registry.looking import directory_of, recorded_content, require_as_named, require_unchanged
+from manual_registry.registry.looking import artefact_path, recorded_content, require_as_named, require_unchanged
 from manual_registry.registry.references import find
 
 if TYPE_CHECKING:
@@ -37,10 +39,15 @@ def archive(work: Workspace, ref: str, *, reason: str, progress: Progress | None
                 notes=(f"{record.ref} is archived already",),
             )
         if record.stage != Stage.ARCHIVED.value:
-            work.decided(loaded, _archived(work, loaded.state, record, reason))  # before a gigabyte is copied
+
+            def review(_state: State, found: list[RegistryError]) -> list[RegistryError]:
+                return wanted_anew(found, record.ref, Stage.ARCHIVED)
+
+            draft = _archived(work, loaded.state, record, reason)
+            work.decided(loaded, draft, review=review)  # before a gigabyte is copied
 
             def archived() -> None:
-                work.append(loaded, lambda state, _at: _archived(work, state, record, reason))
+                work.append(loaded, lambda state, _at: _archived(work, state, record, reason), review=review)
 
             # The bag first: what is damaged or has no room is refused with its stage as it was.
             move(work, loaded, record, first=archived, progress=progress)
@@ -65,6 +72,9 @@ def archive_pending(work: Workspace, *, progress: Progress | None) -> Result:
         pending = [one for one in loaded.state.versions.values() if one.move_pending]
         left = []
         for record in pending:
+            if record.location is not None:
+                work.warn(f"{record.ref} stays: its files lie at {record.location} (mreg take-in {record.ref})")
+                continue
             if record.open_deployments():
                 left.append(record)
                 work.warn(f"{record.ref} stays: it is deployed in {record.open_deployments()[0].environment}")
@@ -92,6 +102,8 @@ def move(
 
     ``first`` is done once the bag is made, before it takes its place.
     """
+    if record.location is not None:
+        raise in_place(record, "a bag holds the files themselves")
     require_unchanged(work, record)
     require_as_named(work, record)
     _refuse_taken_place(work, record)
@@ -215,7 +227,7 @@ def fetch(work: Workspace, ref: str, destination: Path, *, progress: Progress | 
     state = read(work).state
     record = find(work, state, ref)
     expected = recorded_content(work, record)
-    source = directory_of(work, record) / "artefact"
+    source = artefact_path(work, record)
     landed = work.storage.fetch(source, destination, expected=expected, progress=progress)
     return {
         "schema": "manual-registry/fetch/1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from manual_registry.core.errors import (
     ArtefactChanged,
     ArtefactFinding,
     ArtefactGone,
+    ArtefactMissing,
     BagInvalid,
     EmptyDirectory,
     RegistryError,
@@ -24,7 +25,7 @@ from manual_registry.core.errors import (
 from manual_registry.core.manifest import FileEntry, content
 from manual_registry.core.results import Finding, Severity
 from manual_registry.core.state import State, VersionState
-from manual_registry.registry.looking import directory_of, place_of
+from manual_registry.registry.looking import artefact_place, artefact_survey, directory_of, place_of
 from manual_registry.registry.references import find
 from manual_registry.registry.registering import record_bytes
 
@@ -113,9 +114,10 @@ def _surveys(
 
         if not directory.is_dir() or directory.is_symlink():
             return None
-        return tree.survey(
+        found = tree.survey(
             directory, hashes=not quick, sha256=both and not quick, jobs=jobs, alone=count == 1, progress=step
         )
+        return found if record.location is None else _with_outside(work, record, found, quick=quick, both=both)
 
     if count == 1:
         yield from map(one, records)
@@ -125,6 +127,17 @@ def _surveys(
             yield from pool.map(one, records)
         finally:
             stopped.set()  # Ctrl-C: those that are being hashed need not be finished
+
+
+def _with_outside(work: Workspace, record: VersionState, found: Survey, *, quick: bool, both: bool) -> Survey:
+    """Add the files that stayed where they were adopted, as if they lay in ``artefact/``."""
+    from manual_registry.adapters.tree import Survey
+
+    there = artefact_survey(work, record, hashes=not quick, sha256=both and not quick)
+    files = tuple(replace(entry, path=f"artefact/{entry.path}") for entry in there.files)
+    # What is missing altogether is told file by file.
+    problems = tuple(one for one in there.problems if not isinstance(one, ArtefactMissing))
+    return Survey(files=(*found.files, *files), problems=(*found.problems, *problems))
 
 
 def _version(
@@ -145,7 +158,7 @@ def _version(
         _bag(work, record.bags[-1], looked, quick=quick, both=both)
     entries = {entry.path: entry for entry in found.files}
     looked.files += len(entries)
-    _artefact(record, entries, place, directory, looked, both=both, quick=quick)
+    _artefact(record, entries, place, artefact_place(work, record), directory, looked, both=both, quick=quick)
     _evidence(record, entries, place, looked, quick=quick)
     _record(state, record, directory, place, looked)
     _problems(found.problems, place, looked)
@@ -170,22 +183,23 @@ def _artefact(
     record: VersionState,
     entries: dict[str, FileEntry],
     place: str,
+    artefact: str,
     directory: Path,
     looked: Looked,
     *,
     both: bool,
     quick: bool,
 ) -> None:
-    """Compare artefact/ with the manifest, file by file, and the manifests with the ledger."""
+    """Compare the artefact (at ``artefact``) with the manifest, file by file, and the manifests with the ledger."""
     stands = [entry for path, entry in entries.items() if path.startswith("artefact/")]
     looked.bytes += sum(entry.size for entry in stands)
     listed = _listed(record, directory, place, looked)
     if listed is None:
-        _whole_only(record, stands, place, looked, quick=quick)
+        _whole_only(record, stands, artefact, looked, quick=quick)
         return
     there = {entry.path.removeprefix("artefact/"): entry for entry in stands}
     for path in sorted(listed.keys() | there.keys()):
-        where = f"{place}/artefact/{path}"
+        where = artefact if record.location and record.data["artefact"]["kind"] == "file" else f"{artefact}/{path}"
         if path not in there:
             looked.add(ArtefactGone, where, "missing")
         elif path not in listed:
@@ -207,7 +221,7 @@ def _artefact(
         and sum(entry.size for entry in stands) != record.data["artefact"]["size"]
         and listed.keys() == there.keys()
     ):
-        looked.add(ArtefactChanged, f"{place}/artefact", "its size is not the registered one")
+        looked.add(ArtefactChanged, artefact, "its size is not the registered one")
 
 
 def _listed(record: VersionState, directory: Path, place: str, looked: Looked) -> dict[str, FileEntry] | None:
@@ -234,7 +248,7 @@ def _listed(record: VersionState, directory: Path, place: str, looked: Looked) -
     return {entry.path: entry for entry in made.files}
 
 
-def _whole_only(record: VersionState, stands: list[FileEntry], place: str, looked: Looked, *, quick: bool) -> None:
+def _whole_only(record: VersionState, stands: list[FileEntry], artefact: str, looked: Looked, *, quick: bool) -> None:
     """Without a good manifest only the artefact as a whole can be compared with the ledger."""
     if quick:
         return
@@ -242,10 +256,10 @@ def _whole_only(record: VersionState, stands: list[FileEntry], place: str, looke
     try:
         made = content(record.data["artefact"]["kind"], inner)
     except RegistryError as problem:
-        looked.add(ArtefactChanged, f"{place}/artefact", problem.message)
+        looked.add(ArtefactChanged, artefact, problem.message)
         return
     if made.blake3 != record.blake3:
-        looked.add(ArtefactChanged, f"{place}/artefact", "the artefact is not as registered either")
+        looked.add(ArtefactChanged, artefact, "the artefact is not as registered either")
 
 
 def _evidence(record: VersionState, entries: dict[str, FileEntry], place: str, looked: Looked, *, quick: bool) -> None:
@@ -301,6 +315,7 @@ def _foreign(work: Workspace, state: State, looked: Looked) -> None:
                 f"{place}: its move to {record.bag} is not finished; the next writing command ends it", location=place
             )
             looked.findings.append(finding(waits, severity=Severity.INFO))
+    _adopted_sheets(work, state, looked)
     bags = {bag["bag"] for record in state.versions.values() for bag in record.bags}
     for model, version, number in standing.bags:
         place = f"archive/{model}/{version}" + (f"~{number}" if number > 1 else "")
@@ -317,12 +332,30 @@ def _foreign(work: Workspace, state: State, looked: Looked) -> None:
         )
 
 
+def _adopted_sheets(work: Workspace, state: State, looked: Looked) -> None:
+    """The spreadsheets that were adopted stay whole, as the events name them (RP-16)."""
+    from manual_registry.adapters import adopted_sheets
+
+    for place, sha256 in state.adopted.items():
+        found = adopted_sheets.sha256_of(work.root / place)
+        if found is None:
+            looked.add(ArtefactGone, place, "the spreadsheet that was adopted is missing", clause="RP-16")
+        elif found != sha256:
+            looked.add(ArtefactChanged, place, "the spreadsheet that was adopted was changed", clause="RP-16")
+    for place in adopted_sheets.standing(work.root):
+        if place not in state.adopted:
+            stray = StorageUnexpected(f"{place}: no event names this file", location=place, clause="RP-16")
+            looked.findings.append(finding(stray, severity=Severity.WARNING))
+
+
 def _protection(work: Workspace, records: list[VersionState], looked: Looked) -> None:
     """Tell the level at which deletion is refused, observed now (RP-18)."""
     levels: dict[str, list[str]] = {}
     for record in records:
         directory = directory_of(work, record)
-        if directory.is_dir():
+        if record.location is not None:
+            levels.setdefault("none", []).append(record.ref)
+        elif directory.is_dir():
             levels.setdefault(work.storage.protection(directory), []).append(record.ref)
     for level, refs in sorted(levels.items()):
         weak = level == "none"

@@ -11,11 +11,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from manual_registry.core import approvals
+from manual_registry.core import approvals, controls
 from manual_registry.core import events as kinds
 from manual_registry.core.decide.approvals import closed
 from manual_registry.core.errors import RegistryError
 from manual_registry.core.ledger import Draft
+from manual_registry.core.request_rows import sign_hint
 from manual_registry.core.rows import sign_command
 from manual_registry.core.state import Request, State
 from manual_registry.core.syncing import Item, Sorted, item
@@ -54,8 +55,12 @@ def take_all(work: Workspace, loaded: Loaded, found: Sorted, done: Synced) -> li
             entries.setdefault(one.row, Entry(one.row)).cells.append(one)
     for entry in entries.values():
         request = loaded.state.requests.get(entry.id)
+        asked = controls.find(loaded.state, entry.id)
         if request is not None:
             _take(work, loaded, request, entry, done)
+        elif asked is not None:
+            told = f"{asked.id} is signed, not filled in: {sign_hint(asked)}; put back"
+            done.problem(entry.first, told)
     return lines
 
 

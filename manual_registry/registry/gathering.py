@@ -6,86 +6,21 @@ once; each file is read once, and the bytes that were understood are the bytes t
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from manual_registry.core.canonical import encode
-from manual_registry.core.errors import BadValue, FieldFilled, Json, RegistryError, raise_for
+from manual_registry.core.errors import BadValue, FieldFilled, Json, raise_for
 from manual_registry.core.gates import GateReport, report_document
 from manual_registry.core.metadata import CARD_FIELDS, Metadata
-from manual_registry.core.references import without_credentials
 from manual_registry.core.times import normal_stamp
 from manual_registry.core.values import free_text, label, line_text
+from manual_registry.registry.given import File, Gathered, Given
+from manual_registry.registry.lineage import code_and_data
 
 if TYPE_CHECKING:
     from manual_registry.adapters.evidence import Evidence
-    from manual_registry.adapters.git import GitRepository
-
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Given:
-    """The options of `register` and `attach`, as given; None or empty: not given.
-
-    ``metrics_text`` is what a person typed into a cell; it counts where no file brings metrics. ``within``: the files
-    that the metadata file names must lie below one of these directories (somebody else than the caller wrote it).
-    """
-
-    metadata: Path | None = None
-    commit: str | None = None
-    repo: Path | None = None
-    data: Sequence[str] = ()
-    pipeline_run: str | None = None
-    trained: str | None = None
-    owner: str | None = None
-    metrics: Path | None = None
-    params: Path | None = None
-    gates: Sequence[Path] = ()
-    config: Path | None = None
-    prompt: Path | None = None
-    environment: Path | None = None
-    card: Path | None = None
-    evidence: Sequence[Path] = ()
-    metrics_text: str | None = None
-    within: Sequence[Path] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class File:
-    """A file to keep: its evidence kind, where it came from, its bytes."""
-
-    kind: str
-    path: Path
-    data: bytes
-
-
-@dataclass(slots=True)
-class Gathered:
-    """Everything that was told, validated on its own; ``fields`` are ready for the event.
-
-    ``named`` are the fields that were given, well or badly: those are not called missing as well.
-    """
-
-    fields: dict[str, Any] = field(default_factory=dict)
-    files: list[File] = field(default_factory=list)
-    gates: list[tuple[GateReport, File]] = field(default_factory=list)
-    card: tuple[Mapping[str, str], File] | None = None
-    tags: dict[str, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    problems: list[RegistryError] = field(default_factory=list)
-    named: set[str] = field(default_factory=set)
-
-    def attempt(self, work: Callable[[], _T]) -> _T | None:
-        """Run ``work``; keep its refusal beside the others instead of stopping at the first."""
-        try:
-            return work()
-        except RegistryError as problem:
-            self.problems.extend(problem.reasons)
-            return None
 
 
 class Keeper(Protocol):
@@ -107,7 +42,7 @@ def gather(given: Given, *, repository_at: Path | None, environ: Mapping[str, st
     _tables(found, given, told)
     _files(found, given, told, base)
     if code:
-        _code_and_data(found, given, told, repository_at, environ)
+        code_and_data(found, given, told, repository_at, environ)
     elif given.metadata is not None:
         found.fields |= {
             name: True for name, value in (("training_data", told.training_data), ("code", told.code_commit)) if value
@@ -234,15 +169,15 @@ def _files(found: Gathered, given: Given, told: Metadata, base: Path) -> None:
     from manual_registry.adapters.metadata import parse_card, parse_gates
 
     for kind in ("config", "prompt", "environment"):
-        named = getattr(given, kind) or _beside(found, given, base, getattr(told, kind))
+        named = getattr(given, kind) or _beside(found, given, base, getattr(told, kind), kind)
         if named is not None:
             _keep(found, kind, named)
-    card = given.card or _beside(found, given, base, told.card_file)
+    card = given.card or _beside(found, given, base, told.card_file, "card")
     if card is not None and _keep(found, "card", card) is not None:
         file = found.files[-1]
         fields = found.attempt(lambda: parse_card(file.data, name=file.path.name))
         found.card = (fields, file) if fields is not None else None
-    beside = () if given.gates else [_beside(found, given, base, name) for name in told.gate_files]
+    beside = () if given.gates else [_beside(found, given, base, name, "gates") for name in told.gate_files]
     gates = [*given.gates, *(path for path in beside if path is not None)]
     if given.gates:
         found.gates = []
@@ -256,104 +191,16 @@ def _files(found: Gathered, given: Given, told: Metadata, base: Path) -> None:
         _keep(found, "other", path)
 
 
-def _beside(found: Gathered, given: Given, base: Path, name: str | None) -> Path | None:
+def _beside(found: Gathered, given: Given, base: Path, name: str | None, kind: str) -> Path | None:
     """Return the path of a file that the metadata file names; None: it names none, or one that is not to be read."""
     if not name:
         return None
+    from manual_registry.adapters.confined import allowed_path, path_beside
+
     if not given.within:
-        return base / name
-    from manual_registry.adapters.confined import allowed_path
-
+        where = f"{_name(given.metadata)}: {kind}"
+        return found.attempt(lambda: path_beside(base, name, where=where, option=f"--{kind}"))
     return found.attempt(lambda: allowed_path(given.within, name, base=base, where="metadata file"))
-
-
-def _code_and_data(
-    found: Gathered, given: Given, told: Metadata, repository_at: Path | None, environ: Mapping[str, str]
-) -> None:
-    from manual_registry.adapters.ci import detect
-
-    job = detect(environ)
-    commit = given.commit or told.code_commit or (job.commit if job else None)
-    references = list(given.data) or list(told.training_data)
-    asked = (
-        given.repo is not None
-        or commit
-        or any(text.strip().lower().startswith(("dvc:", "git:")) for text in references)
-    )
-    repository = _repository(found, given, repository_at) if asked else None
-    if commit is None and repository is not None and given.repo is not None:
-        commit = repository.head()
-        found.warnings.append(f"no commit was named; {commit or 'none'} is checked out in {given.repo} and was taken")
-    found.named |= {name for name, value in (("code", commit), ("training_data", references)) if value}
-    found.fields["code"] = found.attempt(lambda: _code(found, commit, told, repository)) if commit else None
-    found.fields["training_data"] = _data(found, references, repository)
-    found.fields["ci"] = {name: value for name, value in asdict(job).items() if value} if job else None
-    if job and not found.fields["pipeline_run"]:
-        found.fields["pipeline_run"] = job.run_url or job.run
-
-
-def _repository(found: Gathered, given: Given, repository_at: Path | None) -> GitRepository | None:
-    from manual_registry.adapters.git import GitRepository
-
-    if given.repo is not None:
-        repo = given.repo
-        return found.attempt(lambda: GitRepository.open(repo))
-    for place in (repository_at, Path.cwd()):
-        if place is None:
-            continue
-        here = place
-        repository = found.attempt(lambda here=here: GitRepository.discover(here))  # type: ignore[misc]
-        if repository is not None:
-            return repository
-    return None
-
-
-def _code(found: Gathered, commit: str, told: Metadata, repository: GitRepository | None) -> dict[str, Json]:
-    """Describe the commit; without a repository a full id is recorded unchecked, and that is told."""
-    from manual_registry.core.errors import CommitUnknown
-
-    if repository is None:
-        if len(commit) != 40 or set(commit.lower()) - set("0123456789abcdef"):
-            raise CommitUnknown(
-                f"commit {commit!r}: no repository was found to look it up in",
-                location="code.commit",
-                hint="add --repo DIR",
-            )
-        found.warnings.append("the commit was not looked up: no repository was found (name it with --repo DIR)")
-        return {"commit": commit.lower(), "repository": told.code_repository and without_credentials(told.code_repository),
-                "path": None, "dirty": None, "author": None, "checked": False}  # fmt: skip
-    full = repository.resolve(commit)
-    changed = () if repository.is_bare else repository.changed_files()
-    if changed:
-        found.warnings.append(
-            f"the work tree has uncommitted changes ({', '.join(changed[:3])}{', …' if len(changed) > 3 else ''}); recorded"
-        )
-    author = repository.author(full)[1].lower() or None
-    return {
-        "commit": full,
-        "repository": without_credentials(told.code_repository) if told.code_repository else repository.remote_url(),
-        "path": str(repository.directory.resolve()),
-        "dirty": bool(changed),
-        "author": author,
-        "checked": True,
-    }
-
-
-def _data(found: Gathered, references: Iterable[str], repository: GitRepository | None) -> list[dict[str, Json]]:
-    from manual_registry.adapters.data_references import resolve_reference
-
-    resolved: list[dict[str, Json]] = []
-    for text in dict.fromkeys(references):
-        one = found.attempt(lambda text=text: resolve_reference(text, repository))  # type: ignore[misc]
-        if one is not None and one.reference not in {item["reference"] for item in resolved}:
-            detail = encode(dict(one.detail), where=f"training_data {text}")
-            resolved.append({"reference": one.reference, "hash": one.hash, "detail": detail})
-    return resolved
-
-
-def relative_path(path: str | None, root: Path) -> str | None:
-    """Return ``path`` relative to the registry root, so that both may move together."""
-    return Path(os.path.relpath(path, root)).as_posix() if path else None
 
 
 def keep_all(found: Gathered, add: Callable[[File], Evidence]) -> dict[str, Any]:

@@ -5,14 +5,15 @@ Serves promotion, archiving, fetching, trace and verify, so that "unchanged" mea
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manual_registry.core.documents import storage_location
 from manual_registry.core.errors import ArtefactAdded, ArtefactChanged, ArtefactGone, RegistryError, raise_for
 
 if TYPE_CHECKING:
+    from manual_registry.adapters.tree import Survey
     from manual_registry.core.manifest import Content, FileEntry
     from manual_registry.core.state import VersionState
     from manual_registry.ports import Progress
@@ -24,8 +25,42 @@ OWN_NAMES = ("artefact", "SHA256SUMS", "B3SUMS", "record.json")
 
 def directory_of(work: Workspace, record: VersionState) -> Path:
     """Return the directory that holds artefact/ and evidence/: models/m/v, or data/ of its bag."""
-    place = work.root / storage_location(record)
-    return place / "data" if record.bag is not None else place
+    if record.bag is not None:
+        return work.root / record.bag / "data"
+    return work.root / "models" / record.model / record.version
+
+
+def artefact_path(work: Workspace, record: VersionState) -> Path:
+    """Return where the artefact lies: ``artefact/``, or the file or directory that was adopted in place."""
+    if record.location is None:
+        return directory_of(work, record) / "artefact"
+    # As location_from spells it; a link on the way to the root must not send it elsewhere.
+    return Path(os.path.normpath(Path(os.path.realpath(work.root)) / record.location))
+
+
+def location_from(work: Workspace, path: Path) -> str:
+    """Spell where ``path`` lies, from the root: both may move together."""
+    return Path(os.path.relpath(os.path.realpath(path), os.path.realpath(work.root))).as_posix()
+
+
+def artefact_place(work: Workspace, record: VersionState) -> str:
+    """Return :func:`artefact_path` for messages."""
+    return record.location or f"{place_of(work, record)}/artefact"
+
+
+def artefact_survey(
+    work: Workspace,
+    record: VersionState,
+    *,
+    hashes: bool = True,
+    sha256: bool = False,
+    progress: Progress | None = None,
+) -> Survey:
+    """Look at the artefact wherever it lies; `.DS_Store` and its like count in the registry only."""
+    from manual_registry.adapters import tree
+
+    path, outside = artefact_path(work, record), record.location is not None
+    return tree.survey(path, hashes=hashes, sha256=sha256, progress=progress, leave_out=outside)
 
 
 def place_of(work: Workspace, record: VersionState) -> str:
@@ -43,10 +78,9 @@ def observed_content(
     work: Workspace, record: VersionState, *, sha256: bool = False, progress: Progress | None = None
 ) -> Content | None:
     """Hash the artefact as it stands; None when it is not there or holds what cannot be hashed."""
-    from manual_registry.adapters import tree
     from manual_registry.core.manifest import content
 
-    found = tree.survey(directory_of(work, record) / "artefact", sha256=sha256, progress=progress)
+    found = artefact_survey(work, record, sha256=sha256, progress=progress)
     if found.problems or not found.files:
         return None
     kind = record.data["artefact"]["kind"]
@@ -67,7 +101,7 @@ def recorded_content(work: Workspace, record: VersionState) -> Content:
     entries = [
         FileEntry(
             path=path,
-            size=_size(directory / "artefact" / path, f"{place}/artefact/{path}"),
+            size=_size(artefact_file(work, record, path), f"{artefact_place(work, record)}/{path}"),
             blake3=digest,
             sha256=sha256.get(path),
         )
@@ -79,6 +113,13 @@ def recorded_content(work: Workspace, record: VersionState) -> Content:
             f"{place}: B3SUMS or SHA256SUMS is not as registered", location=f"{place}/B3SUMS", clause="RP-1"
         )
     return made
+
+
+def artefact_file(work: Workspace, record: VersionState, path: str) -> Path:
+    """Return one file of the artefact; a single file that lies elsewhere is the location itself."""
+    whole = artefact_path(work, record)
+    single = record.location is not None and record.data["artefact"]["kind"] == "file"
+    return whole if single else whole / path
 
 
 def _manifest(path: Path, place: str) -> dict[str, str]:
@@ -131,7 +172,7 @@ def require_as_named(work: Workspace, record: VersionState) -> None:
 
 def changed(work: Workspace, record: VersionState, found: str | None) -> RegistryError:
     """The finding for an artefact that is gone or differs."""
-    place = f"{place_of(work, record)}/artefact"
+    place = artefact_place(work, record)
     if found is None:
         return ArtefactGone(
             f"{place}: the artefact is gone or cannot be read",

@@ -66,7 +66,8 @@ def _field(work: Workspace, loaded: Loaded, one: Difference, record: VersionStat
     except RegistryError as refusal:
         done.refused(one, refusal, kept=standing)
         return
-    done.outcome.accepted.append(item(one, f"{one.column} of {one.row} accepted", kept=wanted))
+    told = f"{one.column} of {one.row} is now {shown(wanted)!r}" if wanted else f"{one.column} of {one.row} was emptied"
+    done.outcome.accepted.append(item(one, told, kept=wanted))
     done.accepted([spot(one)])
 
 

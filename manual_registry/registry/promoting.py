@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manual_registry.adapters.keys import signer_for
 from manual_registry.core import approvals
 from manual_registry.core import events as kinds
 from manual_registry.core.decide.stages import last_used
-from manual_registry.core.errors import (
-    ArtefactChanged,
-    LeadNeeded,
-    PipelineBad,
-    PipelineMissing,
-    RegistryError,
-    UsageError,
-)
+from manual_registry.core.errors import ArtefactChanged, RegistryError
 from manual_registry.core.ledger import Draft
-from manual_registry.core.sshkeys import parse_public_key
 from manual_registry.core.state import State, VersionState
-from manual_registry.core.statements import PROMOTION_NAMESPACE, promotion_line, statement_sha256
+from manual_registry.core.statements import statement_sha256
 from manual_registry.core.transitions import not_by_promote
 from manual_registry.core.values import Stage, model_name, stage
 from manual_registry.registry.access import writing
 from manual_registry.registry.approving import approval_to_use
+from manual_registry.registry.identity import Credentials, identity_for
 from manual_registry.registry.looking import changed, observed_blake3
 from manual_registry.registry.references import find
 
 if TYPE_CHECKING:
     from manual_registry.core.results import Result
-    from manual_registry.ports import Progress, Signer
+    from manual_registry.ports import Progress
     from manual_registry.registry.workspace import Loaded, Workspace
 
 
@@ -41,19 +31,19 @@ def promote(
     *,
     to: str,
     reason: str | None,
-    pipeline: str | None,
-    pipeline_key: Path | None,
+    credentials: Credentials,
     progress: Progress | None,
 ) -> Result:
     """Change a version's stage; see :meth:`manual_registry.Registry.promote`."""
     wanted = stage(to)
     if wanted is Stage.ARCHIVED:
         raise not_by_promote(ref)
-    state = work.load().state
-    record = find(work, state, ref)
+    before = work.load()
+    state, record = before.state, find(work, before.state, ref)
     if record.stage == wanted.value:
         return _stands(work, "promote", record.ref)
-    identity = pipeline_identity(work, state, pipeline, pipeline_key)
+    work.trust(before, record.model)
+    identity = identity_for(work, state, credentials, wanted)
     observed = observed_blake3(work, record, progress=progress) if wanted is not Stage.EXPERIMENTAL else None
     with writing(work) as loaded:
 
@@ -67,7 +57,7 @@ def promote(
                 "replaces": production.version if production else None,
                 "reason": reason,
                 "approval": used,
-                "promotion": _promotion(work, state, one, wanted, used, identity, at),
+                "promotion": identity.promotion(work, state, one, wanted, used, at),
                 "observed": observed,
             }
             return Draft(type=kinds.PROMOTED, subject={"model": record.model, "version": record.version}, data=data)
@@ -77,7 +67,8 @@ def promote(
             other = [one for one in found if not isinstance(one, ArtefactChanged)]
             gone = observed != record.blake3 and wanted is not Stage.EXPERIMENTAL
             seen = [changed(work, record, observed)] if gone else []
-            return [*seen, *work.policy_refusals(state), *identity.reasons(other)]
+            other = approvals.wanted_anew(identity.reasons(other), record.ref, wanted)
+            return [*seen, *work.policy_refusals(state), *other]
 
         work.append(loaded, build, review=review)
         after = loaded.state.versions[record.model, record.version]
@@ -103,7 +94,7 @@ def _ratification(state: State, record: VersionState) -> int | None:
 def _waits(work: Workspace, loaded: Loaded, record: VersionState, *notes: str) -> Result:
     """The result of a rollback that a lead is to ratify."""
     ratify = f"A{record.steps[-1].seq}"
-    leads = [one.email for one in loaded.state.active_leads() if one.email not in record.registrants]
+    leads = [one.email for one in loaded.state.active_leads() if not record.registered_by(one.email)]
     return work.result(
         "rollback",
         loaded,
@@ -125,84 +116,24 @@ def _after(loaded: Loaded, record: VersionState) -> str:
     return f"mreg show {record.ref}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Identity:
-    """A pipeline's name and signer, or the ``problem`` that there is with it (exit 3, beside the other reasons)."""
-
-    name: str | None = None
-    signer: Signer | None = None
-    problem: PipelineBad | None = None
-
-    def reasons(self, found: list[RegistryError]) -> list[RegistryError]:
-        """Put the problem in the place of "no pipeline identity"."""
-        if self.problem is None:
-            return found
-        return [*(one for one in found if not isinstance(one, PipelineMissing | LeadNeeded)), self.problem]
-
-
-def pipeline_identity(work: Workspace, state: State, name: str | None, key: Path | None) -> Identity:
-    """Find the pipeline and open its key; a name without a key is a usage error, all else is kept as a problem."""
-    if key is None and name is None:
-        return Identity()
-    if key is None:
-        raise UsageError(f"--pipeline {name} needs its key: --pipeline-key FILE (or $MANUAL_REGISTRY_PIPELINE_KEY)")
-    candidates = [one for one in state.pipelines.values() if name in (None, one.name)]
-    why = f"pipeline {name} is not enrolled" if name else "no pipeline is enrolled"
-    for one in reversed(candidates):
-        try:
-            signer = signer_for(key, parse_public_key(one.key), terminal=False, passphrase=work.passphrase)
-        except RegistryError as problem:
-            why = f"pipeline {one.name}: {problem.message}"
-            continue
-        return Identity(name=one.name, signer=signer)
-    return Identity(problem=PipelineBad(why, clause="RP-11", hint="mreg pipeline list"))
-
-
-def _promotion(
-    work: Workspace,
-    state: State,
-    record: VersionState,
-    to: Stage,
-    used: dict[str, Any] | None,
-    identity: Identity,
-    at: str,
-) -> dict[str, Any] | None:
-    from manual_registry.adapters.ci import detect
-
-    if identity.signer is None or identity.name is None:
-        return None
-    job = detect(work.environ)
-    line = promotion_line(
-        state,
-        record,
-        state.pipelines[identity.name],
-        to=to.value,
-        approval=used,
-        run=job.run if job else None,
-        issued_at=at,
-    )
-    signature = identity.signer.sign(line, namespace=PROMOTION_NAMESPACE)
-    return {"pipeline": identity.name, "statement": line.decode(), "signature": signature}
-
-
 def rollback(
     work: Workspace,
     model: str,
     *,
     to: str,
     reason: str,
-    pipeline: str | None,
-    pipeline_key: Path | None,
+    credentials: Credentials,
     progress: Progress | None,
 ) -> Result:
     """Go back to a version that was in production; see :meth:`manual_registry.Registry.rollback`."""
     from manual_registry.registry.archiving import restored
 
-    before = work.load().state
-    record = find(work, before, f"{model_name(model)}@{to}")
+    known = work.load()
+    before, record = known.state, find(work, known.state, f"{model_name(model)}@{to}")
     if record.stage == Stage.PRODUCTION.value:
         return _stands(work, "rollback", record.ref)
-    identity = pipeline_identity(work, before, pipeline, pipeline_key)
+    work.trust(known, record.model)
+    identity = identity_for(work, before, credentials, Stage.PRODUCTION)
     observed = observed_blake3(work, record, progress=progress)
 
     def build(state: State, at: str) -> Draft:
@@ -214,7 +145,7 @@ def rollback(
             "replaces": production.version if production else None,
             "reason": reason,
             "approval": used,
-            "promotion": _promotion(work, state, one, Stage.PRODUCTION, used, identity, at),
+            "promotion": identity.promotion(work, state, one, Stage.PRODUCTION, used, at),
             "observed": observed,
             "restored": one.bag is not None,
         }

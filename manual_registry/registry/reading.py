@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from manual_registry.core import documents
+from manual_registry.core import documents, gate_exceptions
 from manual_registry.core.canonical import decode
 from manual_registry.core.errors import ModelUnknown, WorkbookUnreadable
 from manual_registry.core.resolve import is_symbolic
@@ -92,6 +92,8 @@ def status(work: Workspace) -> dict[str, Any]:
     loaded = read(work)
     state = loaded.state
     pending = [documents.approval_row(state, one, work.clock()) for one in state.requests.values()]
+    pending += [documents.control_row(one) for one in state.controls.values()]
+    pending += [documents.baseline_row(one) for one in state.baselines.values()]
     pending = [one for one in pending if one["status"] in ("requested", "filled")]
     moves = [one.ref for one in state.versions.values() if one.move_pending]
     counts = Counter(one.stage for one in state.versions.values())
@@ -103,6 +105,7 @@ def status(work: Workspace) -> dict[str, Any]:
         "system": state.system,
         "risk": state.risk.value,
         "registry_id": state.registry_id,
+        "continues": dict(state.continues) if state.continues else None,
         "root": str(work.root),
         "models": len(state.models),
         "counts": {stage.value: counts.get(stage.value, 0) for stage in Stage},
@@ -129,12 +132,18 @@ def _overdue(work: Workspace, state: State) -> list[str]:
             late.append(
                 f"{one.id}: the rollback to {one.model}@{one.version} was not ratified within {RATIFY_HOURS} hours"
             )
+    late += [
+        f"{record.ref} in production: exception {one.id} of its {one.gate} gate ended on {one.expires}"
+        for record, one in gate_exceptions.ended_over_production(state, work.clock())
+    ]
     return late
 
 
 def _view_behind(work: Workspace, loaded: Loaded) -> bool:
     from manual_registry.adapters.workbook import OpenpyxlWorkbook
 
+    if work.config.unusable is not None:
+        return False  # where it lies is not known
     try:
         found = OpenpyxlWorkbook().inspect(work.workbook_path)
     except WorkbookUnreadable:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from manual_registry.adapters.files import os_errors
+from manual_registry.adapters.machines import locks_are_shared
 from manual_registry.core.errors import RegistryError
 from manual_registry.core.state import State
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 def recover(work: Workspace, loaded: Loaded) -> None:
     """Finish or discard every dead job, then end archive moves whose event stands."""
-    work.ledger.discard_temporaries()
-    _discard_view_temporaries(work)
+    if locks_are_shared(work.root):  # else a writer on another machine may be about to use them
+        work.ledger.discard_temporaries()
+        _discard_view_temporaries(work)
     for job in work.storage.stale_jobs():
         if job.intent is not None and _event_stands(loaded.state, job):
             work.storage.finish(job)
@@ -35,7 +37,12 @@ def _discard_view_temporaries(work: Workspace) -> None:
 
     approvals = work.root / "approvals"
     with os_errors(work.root):
-        for folder in (work.root, approvals, *(path for path in approvals.rglob("*") if path.is_dir())):
+        for folder in (
+            work.root,
+            work.root / "adopted",
+            approvals,
+            *(path for path in approvals.rglob("*") if path.is_dir()),
+        ):
             remover.discard_temporaries(folder)
 
 
@@ -49,6 +56,8 @@ def _event_stands(state: State, job: Job) -> bool:
     match intent.kind:
         case "register":
             return record.blake3 == intent.facts.get("blake3")
+        case "take-in":
+            return record.location is None
         case "unarchive":
             return record.bag is None
         case "archive":
@@ -61,7 +70,10 @@ def _event_stands(state: State, job: Job) -> bool:
 
 def end_moves(work: Workspace, loaded: Loaded) -> None:
     """Remove working copies whose bag the ledger names; a copy that differs from its bag stays and is told."""
+    busy = {(one.model, one.version) for one in work.storage.jobs_elsewhere()}
     for record in loaded.state.versions.values():
+        if (record.model, record.version) in busy:
+            continue
         if record.bag is None or not work.storage.version_dir(record.model, record.version).is_dir():
             continue
         try:

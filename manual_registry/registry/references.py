@@ -6,7 +6,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manual_registry.core.errors import Ambiguous, ArtefactChanged, ContentUnknown, VersionUnknown
+from manual_registry.core.errors import (
+    Ambiguous,
+    ArtefactChanged,
+    ContentUnknown,
+    FilesystemUnsuited,
+    SourceChanged,
+    VersionUnknown,
+)
 from manual_registry.core.resolve import Lookup, Name, StateLookup, is_symbolic, one, resolve
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.values import Digest
@@ -41,13 +48,14 @@ def name_of(work: Workspace, lookup: Lookup, ref: str) -> Name:
 
 
 def _by_content(work: Workspace, lookup: Lookup, path: Path, ref: str) -> Name:
-    from manual_registry.adapters.tree import hash_tree
+    from manual_registry.adapters.tree import sight
 
-    found = hash_tree(path, sha256=False, dereference=True)  # what a link on a server points to is what runs there
-    whole = lookup.with_digest(Digest(algorithm="blake3", value=found.blake3))
-    nothing = ContentUnknown(
-        f"{ref}: no version has this content (blake3:{found.blake3})", location=ref, hint="mreg list"
-    )
+    found = sight(path)
+    whole = lookup.with_digest(Digest(algorithm="blake3", value=found.whole)) if found.whole else []
+    content = f" (blake3:{found.whole})" if found.whole else ""
+    unread = [one.message for one in found.problems if isinstance(one, FilesystemUnsuited | SourceChanged)]
+    told = f"; not everything could be read: {'; '.join(unread[:3])}" if unread else ""
+    nothing = ContentUnknown(f"{ref}: no version has this content{content}{told}", location=ref, hint="mreg list")
     if whole or found.kind == "file":
         return one(whole, ref, nothing)
     return _by_files(work, lookup, found.files, ref, nothing)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manual_registry.core import events as kinds
 from manual_registry.core.canonical import dump
 from manual_registry.core.decide.registration import (
-    FILLABLE,
+    FILLABLE_LATER,
+    fillable,
     identifier,
     missing_fields,
     not_archived,
@@ -23,7 +24,9 @@ from manual_registry.core.manifest import printable
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.values import ModelName, Stage, Version, model_name, version_name
 from manual_registry.registry.access import writing
-from manual_registry.registry.gathering import Gathered, Given, gather, keep_all, relative_path
+from manual_registry.registry.gathering import gather, keep_all
+from manual_registry.registry.given import Gathered, Given
+from manual_registry.registry.lineage import relative_path
 from manual_registry.registry.references import find
 
 if TYPE_CHECKING:
@@ -60,10 +63,11 @@ def register(
             standing = loaded.state.version(name, wanted)
             if standing is not None:
                 staged.discard()
-                return _again(work, loaded, standing, members)
+                return _again(work, loaded, standing, members, found.assumed)
             record = _write(work, loaded, name, wanted, staged, members)
             _tell(work, loaded, record, found, staged.content.left_out)
-    return work.result("register", loaded, record, next=_after(loaded.state, record))
+    lacking = _lacking(work, loaded.state, record)
+    return work.result("register", loaded, record, next=_after(loaded.state, record, lacking), notes=_told(lacking))
 
 
 def next_version(state: State, model: ModelName) -> Version:
@@ -200,11 +204,19 @@ def _write(
 _CIRCUMSTANCES = frozenset({"ci", "composite_id"})
 
 
-def _again(work: Workspace, loaded: Loaded, standing: VersionState, members: Mapping[str, Any]) -> Result:
-    """The version stands: nothing to do when all is the same, else a conflict that names what differs."""
+def _again(
+    work: Workspace, loaded: Loaded, standing: VersionState, members: Mapping[str, Any], assumed: Collection[str]
+) -> Result:
+    """The version stands: nothing to do when all is the same, else a conflict that names what differs.
+
+    What was ``assumed`` from the CI system belongs to the run: another run of the job says another one.
+    """
     fresh = _data(standing.model, standing.version, members)
     names = [
-        name for name in fresh if name not in _CIRCUMSTANCES and not _same(name, fresh[name], standing.data.get(name))
+        name
+        for name in fresh
+        if name not in _CIRCUMSTANCES and not _same(name, fresh[name], standing.data.get(name))
+        if name not in assumed or standing.data.get(name) is None
     ]
     if names:
         raise _differs(standing, names)
@@ -232,7 +244,25 @@ def _tell(work: Workspace, loaded: Loaded, record: VersionState, found: Gathered
         work.warn(f"the same content is registered as {', '.join(twins)} too")
 
 
-def _after(state: State, record: VersionState) -> str:
+def _lacking(work: Workspace, state: State, record: VersionState) -> list[RegistryError]:
+    """Return what staging would refuse the version for besides an approval."""
+    from manual_registry.core.decide.common import document_reasons, gate_reasons
+
+    return [
+        *gate_reasons(state, record, Stage.STAGING, work.clock()),
+        *document_reasons(state, record, Stage.STAGING),
+    ]
+
+
+def _told(lacking: list[RegistryError]) -> tuple[str, ...]:
+    """Say it in one sentence."""
+    told = [one.message.partition(": ")[2] or one.message for one in lacking]
+    return (f"before staging: {'; '.join(told)}",) if told else ()
+
+
+def _after(state: State, record: VersionState, lacking: list[RegistryError]) -> str:
+    if lacking and lacking[0].hint:
+        return lacking[0].hint
     if state.policy.needs_approval(Stage.STAGING, has_lead=state.has_lead):
         return f"mreg approval request {record.ref} --to staging"
     return f"mreg promote {record.ref} --to staging"
@@ -248,6 +278,7 @@ def attach(work: Workspace, ref: str, given: Given) -> Result:
     with writing(work) as loaded:
         record = find(work, loaded.state, ref)
         raise_for(not_archived(record))
+        _fill_in_late(work, record, found, given)
         fields = _new_fields(record, found)
         attaching = work.storage.attach(record.model, record.version)
         try:
@@ -272,13 +303,33 @@ def attach(work: Workspace, ref: str, given: Given) -> Result:
     return work.result("attach", loaded, record, next=f"mreg show {record.ref}")
 
 
+def _fill_in_late(work: Workspace, record: VersionState, found: Gathered, given: Given) -> None:
+    """A baseline entry may get its code and data later: look them up as at a registration."""
+    if record.adopted is None or not any(found.fields.get(name) for name in FILLABLE_LATER):
+        return
+    place = given.metadata.absolute().parent if given.metadata else None
+    late = gather(Given(metadata=given.metadata), repository_at=place, environ={})  # nothing of a CI job counts here
+    raise_for(late.problems)
+    work.warn(*late.warnings)
+    found.fields |= {name: late.fields[name] for name in FILLABLE_LATER if late.fields.get(name)}
+    code = found.fields.get("code")
+    if isinstance(code, dict):
+        found.fields["code"] = {**code, "path": relative_path(code["path"], work.root)}
+
+
 def _new_fields(record: VersionState, found: Gathered) -> dict[str, Any]:
     given = {name: value for name, value in found.fields.items() if value not in (None, [], {}, "") and name != "ci"}
     return {
         name: value
         for name, value in given.items()
-        if name not in FILLABLE or dump({"v": value}) != dump({"v": record.value(name)})
+        if name not in fillable(record) or not _stands(name, value, record.value(name))
     }
+
+
+def _stands(name: str, value: Any, standing: Any) -> bool:
+    if name == "code" and value and standing:
+        return bool(value["commit"] == standing["commit"])
+    return dump({"v": value}) == dump({"v": standing})
 
 
 def _attachment(record: VersionState, kept: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from manual_registry.core.errors import NoRegistry
+from manual_registry.core.errors import NoRegistry, UsageError
+from manual_registry.core.values import is_address
 
 #: The file that makes a directory a registry (adapters/config.py reads it).
 CONFIG: Final = "registry.toml"
@@ -15,6 +16,12 @@ CONFIG: Final = "registry.toml"
 def find_root(path: Path | None, environ: Mapping[str, str]) -> Path:
     """Return the registry root: ``path``, else ``$MANUAL_REGISTRY``, else the nearest parent with a registry.toml."""
     named = path or (Path(environ["MANUAL_REGISTRY"]) if environ.get("MANUAL_REGISTRY") else None)
+    if named is not None and is_address(str(named)):
+        raise UsageError(
+            f"{named}: a registry lies in a directory of this machine; storage behind an address is not known yet",
+            location=str(named),
+            hint="mreg --registry DIR status",
+        )
     if named is not None:
         if not (named / CONFIG).is_file():
             raise NoRegistry(

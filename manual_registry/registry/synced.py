@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from manual_registry.core.errors import RegistryError
 from manual_registry.core.syncing import Outcome, Spot, item
-from manual_registry.core.view import Cell, Difference
+from manual_registry.core.view import Cell, Difference, View
 from manual_registry.ports import Instructions, Reading
+
+if TYPE_CHECKING:
+    from manual_registry.registry.workspace import Loaded
 
 #: Refusals that are about what a person wrote; anything else (disk full, a lost race, a broken chain) ends the run.
 _ABOUT_THE_CELL = frozenset({2, 3, 5, 6, 7})
@@ -18,7 +22,8 @@ _ABOUT_THE_CELL = frozenset({2, 3, 5, 6, 7})
 class Synced:
     """One run: the outcome, the head, the events written; ``document()`` is ``manual-registry/sync/1``.
 
-    ``copy``: a copy of the workbook was merged, so that nothing is put back there.
+    ``copy``: a copy of the workbook was merged, so that nothing is put back there. ``base`` is the view that the file
+    was compared with, ``loaded`` the ledger as it was left by the edits.
     """
 
     copy: bool = False
@@ -27,9 +32,12 @@ class Synced:
     head: tuple[int, str] = (0, "")
     accept: set[Spot] = field(default_factory=set)
     keep: set[Spot] = field(default_factory=set)
+    explained: set[Spot] = field(default_factory=set)
     adopt: dict[tuple[str, int], str] = field(default_factory=dict)
     says: dict[tuple[str, str | int], str] = field(default_factory=dict)
     reading: Reading | None = None
+    base: View | None = None
+    loaded: Loaded | None = None
 
     def document(self) -> dict[str, object]:
         """Return ``manual-registry/sync/1`` with the ledger's head."""

@@ -70,6 +70,7 @@ def _edits(work: Workspace, path: Path, done: Synced) -> frozenset[str] | None:
     with writing(work) as loaded:
         done.head = loaded.head
         base = _base(work, loaded, path) if path.exists() else None
+        done.base, done.loaded = base, loaded
         if base is None:
             _tell_all(work, loaded, path, done)
             return None
@@ -77,7 +78,8 @@ def _edits(work: Workspace, path: Path, done: Synced) -> frozenset[str] | None:
         if reading is None:
             return None
         work.warn(*reading.notices)
-        _take(work, loaded, sort_out(reading.differences, base, copy=done.copy), done)
+        found = sort_out(reading.differences, base, copy=done.copy, other_release=reading.other_release)
+        _take(work, loaded, found, done)
         if not done.copy:
             _keep_hashes(work, loaded, reading, done)
         done.events += [event.seq for event in loaded.written]
@@ -137,6 +139,7 @@ def _take(work: Workspace, loaded: Loaded, found: Sorted, done: Synced) -> None:
 
     done.outcome.problems += found.problems
     done.keep |= found.kept
+    done.explained |= found.explained
     for (sheet, row), text in found.notes.items():
         done.say(sheet, row, text)
     for one in found.edits:
@@ -156,7 +159,7 @@ def _keep_hashes(work: Workspace, loaded: Loaded, reading: Reading, done: Synced
     from manual_registry.core.ledger import Draft
     from manual_registry.core.syncing import rejected, rejection
 
-    cells = rejected(reading.differences, done.accept | done.keep)
+    cells = rejected(reading.differences, done.accept | done.keep | done.explained)
     if cells and loaded.state.last_restored != reading.sha256:
         data = rejection(reading.sha256, cells, listed=LISTED)
         work.append(loaded, lambda _state, _at: Draft(type=kinds.RESTORED, subject={}, data=data))
@@ -170,6 +173,14 @@ def _typed(work: Workspace, present: frozenset[str] | None, done: Synced, from_:
         typed_rows.register_all(work, done.reading.typed, present, done, from_)
 
 
+def _ledger_now(work: Workspace, done: Synced) -> Loaded:
+    """Return the ledger under the write lock: as the edits left it, unless an event has been added since."""
+    known = done.loaded
+    if known is None or work.ledger.has(known.state.head_seq + 1) or not work.ledger.holds(known.events[-1]):
+        return work.load()
+    return known
+
+
 def _finish(work: Workspace, path: Path, done: Synced) -> None:
     """Step 5: the workbook follows; a copy that was merged stays as it is."""
     from manual_registry.adapters.files import os_errors
@@ -179,12 +190,12 @@ def _finish(work: Workspace, path: Path, done: Synced) -> None:
 
     with WriteLock(work.root):
         mark = unchanged.mark(work.root)
-        loaded = work.load()
+        loaded = _ledger_now(work, done)
         done.head = loaded.head
         left = None
         try:
             with os_errors(work.root):
-                left = views.refresh_workbook(work, loaded, None if done.copy else done.instructions())
+                left = views.refresh_workbook(work, loaded, None if done.copy else done.instructions(), done.base)
         except Unavailable as problem:  # a full disk, say: what was read stands in the ledger
             work.warn(f"the view is behind: {problem.message}")
         work.remember(loaded)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,49 +13,113 @@ from manual_registry.core.approvals import CLOCK_SLACK
 from manual_registry.core.errors import (
     CommitUnknown,
     DateInFuture,
+    IntegrityError,
     Json,
     ModelUnknown,
     NotARepository,
+    NotFound,
     NothingInProduction,
     ReferenceUnresolved,
     RegistryError,
     SeveralInTime,
     UsageError,
 )
+from manual_registry.core.incident import production_periods
 from manual_registry.core.links import LinkStatus, Trace
 from manual_registry.core.references import parse_reference, without_credentials
 from manual_registry.core.resolve import StateLookup, is_symbolic
+from manual_registry.core.standing import Asked
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.times import day_after, is_date, parse_time, stamp
-from manual_registry.core.values import Stage
 from manual_registry.core.walk import Look, Seen, walk
-from manual_registry.registry.looking import directory_of, observed_blake3, place_of
+from manual_registry.registry.looking import artefact_path, artefact_place, directory_of, observed_blake3
 from manual_registry.registry.references import name_of, there
 
 if TYPE_CHECKING:
     from manual_registry.adapters.git import GitRepository
+    from manual_registry.core.results import Finding
     from manual_registry.ports import Progress
     from manual_registry.registry.workspace import Loaded, Workspace
 
 
 def trace(work: Workspace, ref: str, *, at: str | None, hash: bool, progress: Progress | None) -> Trace:
     """Walk from a version back to code, data, evaluation and signature; see :meth:`manual_registry.Registry.trace`."""
-    if not hash and at is None:
-        state, name = _through_index(work, ref)
-        chain = Look(status=LinkStatus.RECORDED, message="the ledger's chain was not checked (--no-hash)")
-    else:
-        state = _whole(work).state
-        name = _named(work, state, ref, at)
-        chain = Look(status=LinkStatus.VERIFIED, message=f"chain of {state.head_seq} events whole")
+    try:
+        if not hash and at is None:
+            state, name = _through_index(work, ref)
+            chain = Look(status=LinkStatus.RECORDED, message="the ledger's chain was not checked (--no-hash)")
+        else:
+            loaded = _whole(work)
+            state, chain = loaded.state, _chain(work, loaded)
+            name = _named(work, state, ref, at)
+    except IntegrityError as problem:
+        return _damaged(work, ref, problem, at=at, hash=hash, progress=progress)
     record = state.versions[name]
     seen = look(work, record, hash=hash, chain=chain, progress=progress)
-    return walk(state, record, seen, warnings=tuple(work.warnings))
+    return walk(state, record, seen, asked=_asked(state, name, at), warnings=tuple(work.warnings))
 
 
 def _whole(work: Workspace) -> Loaded:
     from manual_registry.registry.access import read
 
     return read(work)
+
+
+def _chain(work: Workspace, loaded: Loaded) -> Look:
+    """Say whether the chain is whole: not when somebody names a head that it lost."""
+    lost = [one for one in work.lost_heads if (one.location or "").startswith("ledger/")]
+    if lost:
+        return Look(status=LinkStatus.BROKEN, message=lost[0].message, detail={"code": lost[0].code})
+    return Look(status=LinkStatus.VERIFIED, message=f"chain of {loaded.state.head_seq} events whole")
+
+
+def _damaged(
+    work: Workspace, ref: str, problem: IntegrityError, *, at: str | None, hash: bool, progress: Progress | None
+) -> Trace:
+    """Walk over what can be read of a ledger that does not hold; raises ``problem`` where the version is not in it."""
+    from manual_registry.core.audit import finding
+    from manual_registry.core.damage import damage_of, fold_what_stands, resting
+    from manual_registry.registry.verifying import audit_files
+
+    found = audit_files(work)
+    if found.too_new is not None:
+        raise found.too_new
+    damage = damage_of(found.findings)
+    if not damage.findings:
+        damage = damage_of([finding(problem)])
+    state = fold_what_stands(work.ledger.listing().events, work.ledger.raw)
+    try:
+        name = _named(work, state, ref, at)
+    except NotFound:
+        raise problem from None
+    record = state.versions[name]
+    chain = Look(status=LinkStatus.BROKEN, message="the chain does NOT hold", detail=_told(damage.findings))
+    seen = look(work, record, hash=hash, chain=chain, progress=progress)
+    work.warn(*(f"{one.location}: {one.message}" for one in damage.findings[:_SHOWN]))
+    return walk(
+        state,
+        record,
+        replace(seen, damage=resting(record, damage)),
+        asked=_asked(state, name, at),
+        warnings=tuple(work.warnings),
+    )
+
+
+#: So many findings of a damaged ledger are told by `trace`; `verify` has them all.
+_SHOWN = 5
+
+
+def _told(findings: Sequence[Finding]) -> dict[str, Json]:
+    return {
+        "findings": [{"code": one.code, "location": one.location, "message": one.message} for one in findings[:_SHOWN]]
+    }
+
+
+def _asked(state: State, name: tuple[str, str], at: str | None) -> Asked | None:
+    if at is None:
+        return None
+    stays = [stay[1:] for stay in stays_at(state, name[0], at) if stay[0] == name[1]]
+    return Asked(at=at, stays=tuple(stays))
 
 
 def _through_index(work: Workspace, ref: str) -> tuple[State, tuple[str, str]]:
@@ -105,22 +170,25 @@ def _named(work: Workspace, state: State, ref: str, at: str | None) -> tuple[str
 
 def production_stays(state: State, model: str) -> list[tuple[str, str, str | None]]:
     """Return (version, since, until) of every stay in production; ``until`` None: still there."""
-    stays = []
-    for version in state.models[model].versions:
-        steps = state.versions[model, version].steps
-        for index, step in enumerate(steps):
-            if step.stage == Stage.PRODUCTION.value:
-                until = steps[index + 1].at if index + 1 < len(steps) else None
-                stays.append((version, step.at, until))
+    stays = [
+        (version, since, until)
+        for version in state.models[model].versions
+        for since, until in production_periods(state.versions[model, version])
+    ]
     return sorted(stays, key=lambda stay: stay[1])
 
 
-def in_production_at(state: State, model: str, at: str) -> str:
-    """Return the version that was in production at TIME; a bare date means the whole day (design 3.2)."""
+def stays_at(state: State, model: str, at: str) -> list[tuple[str, str, str | None]]:
+    """Return those of :func:`production_stays` that TIME fell into; a bare date means the whole day (design 3.2)."""
     begin = parse_time(at, where="--at")
     end = day_after(begin) if is_date(at) else begin + timedelta(milliseconds=1)
     first, last = stamp(begin), stamp(end)
-    stays = [stay for stay in production_stays(state, model) if stay[1] < last and (stay[2] is None or stay[2] > first)]
+    return [stay for stay in production_stays(state, model) if stay[1] < last and (stay[2] is None or stay[2] > first)]
+
+
+def in_production_at(state: State, model: str, at: str) -> str:
+    """Return the version that was in production at TIME; raises :class:`SeveralInTime` for more than one."""
+    stays = stays_at(state, model, at)
     if not stays:
         raise NothingInProduction(
             f"{model}: nothing was in production at {at}", location=model, hint=f"mreg history {model}"
@@ -148,7 +216,7 @@ def look(work: Workspace, record: VersionState, *, hash: bool, chain: Look, prog
     return Seen(
         artefact=_artefact(work, record, hash=hash, progress=progress),
         code=_code(code, repository) if code else None,
-        data=tuple(_data(item, repository) for item in record.data["training_data"]),
+        data=tuple(_data(item, repository) for item in record.training_data),
         deployment=_deployed(record) if hash else None,
         evidence=_evidence(work, record, hash=hash),
         chain=chain,
@@ -156,9 +224,9 @@ def look(work: Workspace, record: VersionState, *, hash: bool, chain: Look, prog
 
 
 def _artefact(work: Workspace, record: VersionState, *, hash: bool, progress: Progress | None) -> Look:
-    place = f"{place_of(work, record)}/artefact"
+    place = artefact_place(work, record)
     if not hash:
-        there = (directory_of(work, record) / "artefact").is_dir()
+        there = artefact_path(work, record).exists()
         status = LinkStatus.RECORDED if there else LinkStatus.BROKEN
         return Look(status=status, message=f"{place}: {'not hashed again' if there else 'GONE'}")
     found = observed_blake3(work, record, progress=progress)

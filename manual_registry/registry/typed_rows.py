@@ -22,7 +22,7 @@ from manual_registry.core.syncing import Item, typed_ignored, typed_problems
 from manual_registry.core.values import Stage, stage
 from manual_registry.ports import TypedRow
 from manual_registry.registry.access import writing
-from manual_registry.registry.gathering import Given
+from manual_registry.registry.given import Given
 from manual_registry.registry.model_edits import request
 from manual_registry.registry.synced import raise_unless_about
 
@@ -53,7 +53,7 @@ def register_all(
             continue
         problems = typed_problems(row.cells, row.formulas)
         if problems:
-            _pending(row, "; ".join(problems), done)
+            _pending(row, "; ".join([*problems, *_misplaced(work, row, from_)]), done)
             continue
         try:
             _register(work, row, present, done, from_)
@@ -94,10 +94,27 @@ def _cell(row: TypedRow, name: str) -> str | None:
     return str(value).strip() or None if value is not None else None
 
 
+def _allowed(work: Workspace, from_: Path | None) -> list[Path]:
+    return [work.root] if from_ is None else [from_, work.root]
+
+
+def _misplaced(work: Workspace, row: TypedRow, from_: Path | None) -> list[str]:
+    """Say what is wrong with the location of a row that lacks other things too: all is told at once."""
+    location = _cell(row, "Storage location")
+    if location is None or "Storage location" in row.formulas:
+        return []
+    try:
+        allowed_path(_allowed(work, from_), location, where="Storage location")
+    except RegistryError as refusal:
+        raise_unless_about(refusal)
+        return [reason.message for reason in refusal.reasons]
+    return []
+
+
 def _register(work: Workspace, row: TypedRow, present: Collection[str], done: Synced, from_: Path | None) -> None:
     from manual_registry.registry.registering import register
 
-    allowed = [work.root] if from_ is None else [from_, work.root]
+    allowed = _allowed(work, from_)
     path = allowed_path(allowed, _cell(row, "Storage location") or "", where="Storage location")
     result = register(work, _cell(row, "Model") or "", _cell(row, "Version") or "", path, _given(row, path, allowed))
     done.events += list(result.events)

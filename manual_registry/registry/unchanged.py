@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from manual_registry.adapters import memory
 from manual_registry.adapters.synced_folder import copy_candidates
+from manual_registry.core.rendering import VIEW_VERSION
 from manual_registry.registry.roots import CONFIG
 
 if TYPE_CHECKING:
@@ -49,12 +50,12 @@ def merged(work: Workspace, copy: Path) -> bool:
 
 
 def mark(root: Path) -> str | None:
-    """Return what tells whether any name in ledger/ has changed; None: it cannot be told."""
+    """Return what tells whether any name in ledger/ has changed, or the tool's rendering; None: it cannot be told."""
     try:
         facts = os.stat(root / "ledger")  # noqa: PTH116 - pathlib costs more than the call
     except OSError:
         return None
-    return f"{facts.st_dev}:{facts.st_ino}:{facts.st_mtime_ns}:{facts.st_ctime_ns}"
+    return f"{facts.st_dev}:{facts.st_ino}:{facts.st_mtime_ns}:{facts.st_ctime_ns}:{VIEW_VERSION}"
 
 
 def _stands(root: Path, seq: int, digest: str) -> bool:

@@ -17,31 +17,37 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manual_registry.core import allowed_signers, audit
+from manual_registry.core import allowed_signers, audit, doubts
 from manual_registry.core import events as kinds
 from manual_registry.core.audit import Audit, finding
 from manual_registry.core.errors import (
     AllowedSignersDiffers,
     ApprovalCopyDiffers,
+    BadConfig,
     EventDoubled,
     FormatTooNew,
     HeadUnknown,
     IntegrityError,
     LedgerEmpty,
     LedgerForeign,
+    PolicyDiffers,
     RegistryError,
     WorkbookEdited,
     WorkbookUnreadable,
 )
 from manual_registry.core.ledger import Draft, file_name
+from manual_registry.core.rendering import VIEW_VERSION, explained
 from manual_registry.core.results import NOT_RECORDED, Finding, Severity, Verification
-from manual_registry.core.view import ColumnKind
-from manual_registry.registry import views
+from manual_registry.core.view import ColumnKind, Difference
+from manual_registry.registry import anchoring, views
 from manual_registry.registry.access import writing
+from manual_registry.registry.root_files import audit_root
 from manual_registry.registry.witnesses import unknown_heads
 from manual_registry.registry.workspace import Loaded
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from manual_registry.ports import Progress
     from manual_registry.registry.workspace import Workspace
 
@@ -55,23 +61,25 @@ def verify(
     both: bool,
     quick: bool,
     anchor: str | None,
+    tsa_roots: Path | None = None,
     record: bool,
     progress: Progress | None,
 ) -> Verification:
     """Check everything; see :meth:`manual_registry.Registry.verify`."""
     from manual_registry.registry.auditing import audit_storage, choose
 
-    found = _ledger(work)
+    found = audit_files(work)
     loaded = Loaded(events=found.events, state=found.state)
     checked = {
         "events": found.decided,
         "versions": 0,
         "files": 0,
         "bytes": 0,
-        "signatures": len(views.copies(found.state, found.events)) // 2,
+        "signatures": len(views.copies(found.state, found.events)) // 2 + len(set(found.state.tokens.values())),
     }
     if found.events:
-        _witnesses(work, loaded, found, anchor)
+        anchors = _witnesses(work, loaded, found, anchor, tsa_roots)
+        checked["timestamps"] = anchoring.check(work, found, roots=tsa_roots)
         records = choose(work, loaded.state, refs, sample)
         storage = audit_storage(
             work,
@@ -85,10 +93,13 @@ def verify(
         )
         found.findings += storage.findings
         checked |= {"versions": len(records), "files": storage.files, "bytes": storage.bytes}
+        if not refs:
+            found.findings += audit_root(work, loaded)
         if not refs and found.whole:
             _views(work, loaded, found)
         audit.check_deadlines(found, work.clock())
         audit.check_baselines(found)
+        doubts.check(found, work.clock(), anchors)
     if not found.whole:
         told = f"the ledger could be judged up to event {found.state.head_seq} only: nothing later was checked"
         found.findings.append(_notice("MR-F003", "ledger/", told, clause="RP-13"))
@@ -96,7 +107,8 @@ def verify(
     return _record(work, outcome, refs) if record else outcome
 
 
-def _ledger(work: Workspace) -> Audit:
+def audit_files(work: Workspace) -> Audit:
+    """Take step 1: the ledger's files, each decision again, and what else lies in ledger/."""
     listing = work.ledger.listing()
     found = audit.audit_ledger(listing.events, work.ledger.raw)
     if not listing.events:
@@ -115,11 +127,15 @@ def _ledger(work: Workspace) -> Audit:
     return found
 
 
-def _witnesses(work: Workspace, loaded: Loaded, found: Audit, anchor: str | None) -> None:
+def _witnesses(
+    work: Workspace, loaded: Loaded, found: Audit, anchor: str | None, roots: Path | None
+) -> list[tuple[int, datetime]]:
+    """Take step 2; returns (event, time) of what was handed in and is in the chain."""
+    kept: list[tuple[int, datetime]] = []
     if found.whole:
         found.findings += [finding(problem) for problem in unknown_heads(work, loaded)]
     if anchor is None:
-        return
+        return kept
     text = _anchor_text(anchor)
     for line in [line for line in text.splitlines() if "sha256:" in line] or [text]:
         registry, seq, digest = audit.parse_anchor(line)
@@ -128,6 +144,12 @@ def _witnesses(work: Workspace, loaded: Loaded, found: Audit, anchor: str | None
             found.findings.append(finding(other))
             continue
         audit.check_head(found, seq=seq, hash=digest, source="the anchor")
+        at = audit.anchor_time(line)
+        if at is not None and loaded.state.hashes.get(seq) == digest:
+            audit.check_dated_back(found, seq=seq, at=at, source="the anchor")
+            kept.append((seq, at))
+        anchoring.check_beside(work, found, anchor, seq=seq, roots=roots)
+    return kept
 
 
 def _anchor_text(anchor: str) -> str:
@@ -149,16 +171,21 @@ def _views(work: Workspace, loaded: Loaded, found: Audit) -> None:
         (_workbook, work.config.workbook),
         (_copies, work.config.workbook),
     ):
+        if work.config.unusable is not None and look in (_workbook, _copies):
+            continue  # where the workbook lies is not known; told below
         try:
             seen = look(work, loaded, found)
             found.findings += _in_one(seen) if tainted else seen
         except RegistryError as problem:  # a hand-made event that cannot be rendered; step 1 told why
             found.findings.append(finding(problem, location=place))
-    if work.policy_differences(loaded.state):
+    wrong = work.config.wrong
+    if wrong is not None:
+        found.findings.append(finding(wrong, severity=Severity.WARNING, location="registry.toml"))
+    elif work.policy_differences(loaded.state):
         names = ", ".join(one.setting for one in work.policy_differences(loaded.state))
         found.findings.append(
             Finding(
-                code="MR-P014",
+                code=PolicyDiffers.code,
                 severity=Severity.WARNING,
                 location="registry.toml",
                 message=f"differs from the policy in force ({names}); nothing is promoted until a lead signs it",
@@ -287,7 +314,10 @@ def _workbook(work: Workspace, loaded: Loaded, _found: Audit) -> list[Finding]:
                 Severity.WARNING,
             )
         )
-    for one in differences:
+    reworded = explained(differences, base) if base is not None and state.view_version != VIEW_VERSION else frozenset()
+    if reworded:
+        findings.append(_info("MR-V008", place, _reworded(reworded), Severity.WARNING))
+    for one in (one for one in differences if one not in reworded):
         where = f"{place}:{one.place}"
         if one.kind is ColumnKind.EDITABLE and (one.column is not None or one.found == "typed"):
             waits = (
@@ -304,6 +334,14 @@ def _workbook(work: Workspace, loaded: Loaded, _found: Audit) -> list[Finding]:
         )
         findings.append(finding(WorkbookEdited(told, location=where, clause="RP-15")))
     return findings
+
+
+def _reworded(found: frozenset[Difference]) -> str:
+    """Say which cells another release of the tool spelled in another way, unless somebody changed them."""
+    places = sorted(one.place for one in found)
+    shown = ", ".join(places[:5]) + (", …" if len(places) > 5 else "")
+    told = f"was written by another release of the tool, which may explain {len(places)} differences ({shown})"
+    return f"the workbook {told}; the next writing command brings it up to date"
 
 
 def _copies(work: Workspace, loaded: Loaded, _found: Audit) -> list[Finding]:
@@ -334,7 +372,7 @@ def _record(work: Workspace, outcome: Verification, refs: Sequence[str]) -> Veri
     try:
         with writing(work) as loaded:
             work.append(loaded, lambda _state, _at: Draft(type=kinds.VERIFIED, subject={}, data=data))
-    except (IntegrityError, FormatTooNew) as problem:  # nothing is written into a ledger that does not hold
+    except (IntegrityError, FormatTooNew, BadConfig) as problem:  # nothing is written into a ledger that does not hold
         told = f"the outcome was not recorded: {problem.message}"
         return replace(outcome, findings=(*outcome.findings, _notice(NOT_RECORDED, "ledger/", told, clause="RP-13")))
     return outcome

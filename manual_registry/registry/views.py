@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from manual_registry.adapters.files import os_errors, put_if_absent, write_atomic
 from manual_registry.core import allowed_signers
 from manual_registry.core import events as kinds
+from manual_registry.core.decide.signing import RECOVERY
 from manual_registry.core.errors import RegistryError, WorkbookUnreadable
+from manual_registry.core.folding import apply, fold
 from manual_registry.core.rows import build_view
 from manual_registry.core.sshkeys import parse_public_key
-from manual_registry.core.state import Request, State, fold
+from manual_registry.core.state import Request, State
 from manual_registry.core.statements import APPROVAL_NAMESPACE, CONTROL_NAMESPACE, PROMOTION_NAMESPACE
 from manual_registry.core.times import parse_time
 from manual_registry.core.touches import is_control
@@ -58,7 +60,7 @@ def copies(state: State, events: list[Event]) -> dict[str, bytes]:
         if control:
             found |= _pair(f"approvals/.control/C{event.seq}.json", control["statement"], control["signature"])
         promotion = event.data.get("promotion")
-        if promotion:
+        if promotion and "signature" in promotion:  # a token stands in the ledger alone
             ref = f"approvals/{event.subject['model']}/{event.subject['version']}"
             found |= _pair(f"{ref}/P{event.seq}.json", promotion["statement"], promotion["signature"])
     return found
@@ -121,8 +123,17 @@ def signers_text(state: State, *, without: Collection[str] = ()) -> str:
             key=parse_public_key(pipeline.key),
         )
         for pipeline in state.pipelines.values()
-        if pipeline.name not in without
+        if pipeline.key is not None and pipeline.name not in without
     ]
+    if state.recovery_key is not None:
+        signers.append(
+            allowed_signers.AllowedSigner(
+                principal=RECOVERY,
+                namespaces=(CONTROL_NAMESPACE,),
+                valid_after=parse_time(state.created_at),
+                key=parse_public_key(state.recovery_key),
+            )
+        )
     return allowed_signers.render(signers)
 
 
@@ -142,7 +153,7 @@ def _earlier_signers(events: list[Event]) -> set[bytes]:
     """Return every text that allowed_signers has had: one of them is only behind, another was edited."""
     state, found = State(), set()
     for event in events:
-        state.apply(event)
+        apply(state, event)
         if is_control(event):
             found.add(signers_text(state).encode())
     return found
@@ -168,21 +179,31 @@ def view_at(
     work: Workspace, events: list[Event], state: State | None = None, *, link_prefix: str | None = None
 ) -> View:
     """Return the view at the last of ``events``; links are as the workbook's place needs them, or as it was written."""
-    if link_prefix is None:
-        place = os.path.relpath(work.root, work.workbook_path.parent)
-        link_prefix = "" if place == "." else Path(place).as_posix() + "/"
-    return build_view(state or fold(events), events, link_prefix=link_prefix)
+    prefix = _link_prefix(work) if link_prefix is None else link_prefix
+    return build_view(state or fold(events), events, link_prefix=prefix)
 
 
-def base_view(work: Workspace, loaded: Loaded) -> View | None:
-    """Return the view at the head that the workbook names; None when it names none that is in the chain."""
+def _link_prefix(work: Workspace) -> str:
+    """Return what leads from the workbook to the root."""
+    place = os.path.relpath(work.root, work.workbook_path.parent)
+    return "" if place == "." else Path(place).as_posix() + "/"
+
+
+def base_view(work: Workspace, loaded: Loaded, known: View | None = None) -> View | None:
+    """Return the view at the head that the workbook names; None when it names none that is in the chain.
+
+    ``known`` is a view that was computed from this ledger just now; it may be the one.
+    """
     from manual_registry.adapters.workbook import OpenpyxlWorkbook
 
     found = OpenpyxlWorkbook().inspect(work.workbook_path)
     seq = found.head_seq
     if found.registry_id != loaded.state.registry_id or seq is None or loaded.state.hashes.get(seq) != found.head_hash:
         return None
-    return view_at(work, loaded.events[:seq], link_prefix=found.link_prefix)
+    prefix = _link_prefix(work) if found.link_prefix is None else found.link_prefix
+    if known is not None and (known.head_seq, known.head_hash, known.link_prefix) == (seq, found.head_hash, prefix):
+        return known
+    return view_at(work, loaded.events[:seq], link_prefix=prefix)
 
 
 def _workbook(work: Workspace, loaded: Loaded) -> None:
@@ -190,8 +211,12 @@ def _workbook(work: Workspace, loaded: Loaded) -> None:
         refresh_workbook(work, loaded, None)
 
 
-def refresh_workbook(work: Workspace, loaded: Loaded, instructions: Instructions | None) -> Refreshed | None:
+def refresh_workbook(
+    work: Workspace, loaded: Loaded, instructions: Instructions | None, known: View | None = None
+) -> Refreshed | None:
     """Bring the workbook to the head; ``instructions`` come from `sync`. What could not be done is a warning.
+
+    ``known`` is a view that was computed from this ledger just now.
 
     None: the file has just been changed in a synced folder, so that it is not written now.
     """
@@ -203,17 +228,19 @@ def refresh_workbook(work: Workspace, loaded: Loaded, instructions: Instructions
         work.warn(told)
         return None
     try:
-        base = base_view(work, loaded) if present else None
-    except WorkbookUnreadable as problem:
-        work.warn(problem.message)
+        base = base_view(work, loaded, known) if present else None
+    except WorkbookUnreadable:  # `refresh` tells it, and what became of the file
         base = None
-    new = view_at(work, loaded.events, loaded.state)
+    if base is not None and (base.head_seq, base.head_hash, base.link_prefix) == (*loaded.head, _link_prefix(work)):
+        new = base
+    else:
+        new = view_at(work, loaded.events, loaded.state)
     port = OpenpyxlWorkbook()
     done = port.refresh(path, base, new, sync=instructions) if instructions else port.refresh(path, base, new)
     work.warn(*done.warnings)
     if not present and loaded.events[0] not in loaded.written:
         work.warn(f"{work.config.workbook} was gone; it was rendered anew from the ledger")
-    _keep(work, loaded, path, done)
+    keep_rendering(work, loaded, path, done)
     if done.waiting and instructions is None:
         told = (
             "1 cell differs from the record and was"
@@ -260,7 +287,7 @@ def _restless(work: Workspace, path: Path) -> str | None:
     )
 
 
-def _keep(work: Workspace, loaded: Loaded, path: Path, done: Refreshed) -> None:
+def keep_rendering(work: Workspace, loaded: Loaded, path: Path, done: Refreshed) -> None:
     """Remember what was written, and keep it as one of the last renderings."""
     if not done.written or done.sha256 is None:
         return
@@ -282,6 +309,7 @@ def reset(work: Workspace) -> Result:
     from manual_registry.adapters.locks import WriteLock
     from manual_registry.adapters.workbook import OpenpyxlWorkbook
 
+    work.require_config()
     path = work.workbook_path
     with WriteLock(work.root):
         loaded = work.load()
@@ -290,7 +318,7 @@ def reset(work: Workspace) -> Result:
             stem = work.now().replace(":", "").replace("-", "").replace(".", "")
             aside = path.with_name(f"{path.stem}.{stem}.set-aside{path.suffix}")
         OpenpyxlWorkbook().render(path, view_at(work, loaded.events, loaded.state), aside=aside)
-        _keep(work, loaded, path, Refreshed(written=True, sha256=file_sha256(path)))
+        keep_rendering(work, loaded, path, Refreshed(written=True, sha256=file_sha256(path)))
         work.remember(loaded)
     told = (f"the old workbook is kept as {aside.name}",) if aside else ()
     work.warn(*told)

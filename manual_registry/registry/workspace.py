@@ -26,6 +26,7 @@ from manual_registry.core.errors import (
     raise_for,
 )
 from manual_registry.core.events import RESTING_TYPES
+from manual_registry.core.folding import apply
 from manual_registry.core.ledger import Draft, Event, seal
 from manual_registry.core.policy import Setting, differences
 from manual_registry.core.state import State, VersionState
@@ -81,7 +82,7 @@ class Workspace:
     def __init__(
         self, root: Path, *, actor: str | None = None, clock: Clock = utc_now, environ: Mapping[str, str] | None = None
     ) -> None:
-        """Open ``root``; reads registry.toml and nothing else. Raises :class:`BadConfig`, :class:`FormatTooNew`."""
+        """Open ``root``; reads registry.toml and nothing else. Raises :class:`FormatTooNew`."""
         self.root = root
         self.environ: Mapping[str, str] = os.environ if environ is None else environ
         self.config = configs.load(root)
@@ -89,8 +90,11 @@ class Workspace:
         self.ledger = LedgerFiles(root)
         self.passphrase: Callable[[str], str] | None = None
         self.warnings: list[str] = []
+        #: Heads that somebody names and the ledger lost, as the last reading command found them.
+        self.lost_heads: tuple[RegistryError, ...] = ()
         #: True while `sync` has its own plans for the workbook.
         self.hold_workbook = False
+        self._trusted: tuple[tuple[int, str], str] | None = None
         self._actor = email(actor, where="--actor") if actor else None
 
     @property
@@ -147,14 +151,29 @@ class Workspace:
             return Loaded(events=events, state=trusted_fold(events))
 
     def policy_differences(self, state: State) -> tuple[Setting, ...]:
-        """Compare registry.toml with what the ledger has put in force (clause RP-14)."""
+        """Compare registry.toml with what the ledger has put in force (clause RP-14).
+
+        One that cannot be taken differs as a whole; what is wrong with it stands in the place of its value.
+        """
+        wrong = self.config.wrong
+        if wrong is not None:
+            return (Setting(setting=configs.FILE, in_force=None, file=wrong.message, weaker=False),)
         return differences(governed(state), self.config.governed())
+
+    def require_config(self) -> None:
+        """Raise :class:`BadConfig` where registry.toml leaves open where the workbook lies: every writer refreshes it."""
+        if self.config.unusable is not None:
+            raise self.config.unusable
 
     def policy_refusals(self, state: State) -> list[RegistryError]:
         """Return the refusal of every promotion while registry.toml differs from the policy in force."""
         found = self.policy_differences(state)
         if not found:
             return []
+        wrong = self.config.wrong
+        if wrong is not None:
+            told = f"{wrong.message}: registry.toml cannot be taken, and nothing is promoted until it is mended"
+            return [PolicyDiffers(told, location=configs.FILE, clause="RP-14", hint="mreg policy show")]
         names = ", ".join(one.setting for one in found)
         return [
             PolicyDiffers(
@@ -175,22 +194,22 @@ class Workspace:
         import random
 
         from manual_registry.core.decide import decide
-        from manual_registry.core.trusted import refuse_forged
 
-        trusted: tuple[int, str] | None = None
         for attempt in range(ATTEMPTS):
             at = self.now()
             draft = build(loaded.state, at)
-            if draft.type in RESTING_TYPES and loaded.head != trusted:
-                refuse_forged(loaded.events, str(draft.subject["model"]))
-                trusted = loaded.head
+            model = str(draft.subject["model"]) if draft.type in RESTING_TYPES else None
+            if model is not None:
+                self.trust(loaded, model)
             event = seal(draft, seq=loaded.state.head_seq + 1, prev=loaded.state.head_hash, at=at, actor=self.actor)
             reasons = decide(loaded.state, event)
             raise_for(review(loaded.state, reasons) if review else reasons)
             if self._written(event):
-                loaded.state.apply(event)
+                apply(loaded.state, event)
                 loaded.events.append(event)
                 loaded.written.append(event)
+                if model is not None:
+                    self._trusted = loaded.head, model  # it was decided just now
                 return event
             time.sleep(random.uniform(0.01, min(1.0, 0.02 * 2**attempt)))  # noqa: S311 - jitter, no secret
             fresh = self.load()
@@ -208,16 +227,27 @@ class Workspace:
             self.warn(f"event {event.seq} stands, but may not outlast a power failure: {problem.message}")
             return True
 
-    def decided(self, loaded: Loaded, draft: Draft) -> None:
-        """Raise the reasons against ``draft`` as the next event, before anything costly is done for it."""
-        from manual_registry.core.decide import decide
+    def trust(self, loaded: Loaded, model: str) -> None:
+        """Decide again, once for each head, all that the ledger says of ``model``: before a person is asked for a key.
+
+        Raises :class:`EventIllegal` and its like at the first event that was not allowed.
+        """
         from manual_registry.core.trusted import refuse_forged
 
+        if self._trusted != (loaded.head, model):
+            refuse_forged(loaded.events, model)
+            self._trusted = loaded.head, model
+
+    def decided(self, loaded: Loaded, draft: Draft, *, review: Review | None = None) -> None:
+        """Raise the reasons against ``draft`` as the next event, before anything costly is done for it."""
+        from manual_registry.core.decide import decide
+
         if draft.type in RESTING_TYPES:
-            refuse_forged(loaded.events, str(draft.subject["model"]))
+            self.trust(loaded, str(draft.subject["model"]))
         state, at = loaded.state, self.now()
         event = seal(draft, seq=state.head_seq + 1, prev=state.head_hash, at=at, actor=self.actor)
-        raise_for(decide(state, event))
+        reasons = decide(state, event)
+        raise_for(review(state, reasons) if review else reasons)
 
     def remember(self, loaded: Loaded) -> None:
         """Keep the head in this machine's memory."""

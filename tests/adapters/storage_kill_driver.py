@@ -27,6 +27,7 @@ class Life:
 
     def __init__(self, root: Path, source: Path) -> None:
         self.root, self.source = root, source
+        self.taking_in = False
         self.storage = LocalStorage(root)
         self.content = tree.hash_tree(source, sha256=True)
         (root / "ledger").mkdir(parents=True)
@@ -65,6 +66,21 @@ class Life:
             self.event("unarchive")
             staged.finish()
 
+    def in_place(self) -> None:
+        """The version directory of files that stay where they lie."""
+        with self.storage.stage_in_place(self.content) as staged:
+            staged.add_evidence("card", Path("card.md"), data=b"card")
+            staged.write("record.json", b"{}\n")
+            staged.place("m", "1")
+            self.event("register")
+            staged.finish()
+
+    def take_in(self) -> None:
+        with self.storage.take_in("m", "1", self.source, expected=self.content) as taken:
+            taken.place()
+            self.event("take-in")
+            taken.finish()
+
     def recover(self) -> None:
         remover.discard_temporaries(self.root / "ledger")
         for job in self.storage.stale_jobs():
@@ -76,7 +92,20 @@ class Life:
         if self.has("archive") and not self.has("unarchive") and standing.models and standing.bags:
             self.storage.remove_working_copy("m", "1", 1)
 
+    def check_in_place(self) -> None:
+        """Taken in as a whole, or not at all; closed in both cases."""
+        left = [path.name for path in (self.root / "models").glob(".incoming/*") if path.name != ".lock"]
+        assert not left, left
+        version = self.storage.version_dir("m", "1")
+        assert self.storage.protection(version) == "advisory"
+        assert (version / "artefact").is_dir() == self.has("take-in")
+        if self.has("take-in"):
+            self.check_version(version)
+
     def check(self) -> None:
+        if self.taking_in:
+            self.check_in_place()
+            return
         left = [path.name for path in (self.root / "models").glob(".incoming/*") if path.name != ".lock"]
         assert not left, left
         standing = self.storage.standing()
@@ -129,18 +158,19 @@ def main(scenario: str, directory: Path, stride: int) -> None:
     (source / "sub").mkdir(parents=True)
     (source / "model.bin").write_bytes(b"m" * 100_000)
     (source / "sub" / "empty").touch()
-    steps = ["register", "attach", "archive", "unarchive"]
-    before = {"register": 0, "attach": 1, "archive": 1, "unarchive": 3}[scenario]
+    steps = ["in_place"] if scenario == "take_in" else ["register", "attach", "archive", "unarchive"]
+    before = {"register": 0, "attach": 1, "archive": 1, "unarchive": 3, "take_in": 1}[scenario]
     number, alive = 1 - stride, False
     while not alive:
         number += stride
         life = Life(directory / f"root{number}", source)
+        life.taking_in = scenario == "take_in"
         for step in steps[:before]:
             getattr(life, step)()
         alive = not killed_before(number, getattr(life, scenario))
         life.recover()
         life.check()
-        if not life.has(scenario):
+        if not life.has(scenario.replace("_", "-")):
             getattr(life, scenario)()  # the next try goes through
             life.check()
         for folder, _, _ in os.walk(life.root):

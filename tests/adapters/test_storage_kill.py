@@ -1,4 +1,4 @@
-"""kill -9 before every single file operation of register, attach, archive and unarchive; intents that lie."""
+"""kill -9 before every single file operation of register, attach, archive, unarchive, take-in; intents that lie."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from manual_registry.core import canonical
 DRIVER = Path(__file__).with_name("storage_kill_driver.py")
 
 
-SCENARIOS = ["register", "attach", "archive", "unarchive"]
+SCENARIOS = ["register", "attach", "archive", "unarchive", "take_in"]
 
 
 def kill_at_every(scenario: str, stride: int, directory: Path) -> None:
@@ -85,6 +85,10 @@ def lie(**changes: object) -> bytes:
         lie(target="models/other/1"),
         lie(target="ledger/m/1"),
         lie(target=7),
+        lie(target="models/m/1/artefact"),
+        lie(kind="take-in", target="models/m/1/evidence"),
+        lie(kind="take-in", target="archive/m/1/artefact"),
+        lie(kind="take-in", target="models/m/1/artefact/.."),
         lie(evidence={"../../../x": "0"}),
         lie(evidence={"evidence/../../x": "0"}),
         lie(evidence=3),

@@ -18,9 +18,10 @@ from world import CARD, LEAD, LEAD2, SME, World, gate
 from manual_registry.adapters.keys import load_public, signer_for
 from manual_registry.core.canonical import dump, parse
 from manual_registry.core.decide.stages import last_used
+from manual_registry.core.folding import fold
 from manual_registry.core.ledger import Event, file_name, hash_of, parse_event
 from manual_registry.core.results import Finding, Severity, Verification
-from manual_registry.core.state import Approver, Pipeline, Request, State, fold
+from manual_registry.core.state import Approver, Pipeline, Request, State
 from manual_registry.core.statements import (
     APPROVAL_NAMESPACE,
     CONTROL_NAMESPACE,

@@ -450,7 +450,6 @@ def test_readers_say_exit_4_on_a_broken_chain_and_warn_of_an_unknown_head(scene:
         registry.status,
         registry.history,
         lambda: registry.show("churn@2"),
-        lambda: registry.trace("churn@2"),
     ]
     for reader in readers:
         with pytest.raises(ChainBroken):

@@ -304,8 +304,12 @@ def test_gates_below_the_floor_of_the_risk_class_are_refused_outright(scene: Sce
     text = path.read_text(encoding="utf-8")
     scene.put(path, text.replace('gates = ["performance", "fairness", "security"]', "gates = []").encode())
     with pytest.raises(RegistryError) as refusal:
-        scene.as_()
+        scene.as_(LEAD).policy_sign(as_=LEAD, key=scene.world.key(LEAD))
     assert refusal.value.exit_status == 7
+    with pytest.raises(RegistryError) as refused:
+        scene.as_(CI).promote("churn@3", to="production", pipeline="ci", pipeline_key=scene.world.key("ci"))
+    assert any(isinstance(one, PolicyDiffers) for one in refused.value.reasons)
+    assert ("MR-I025", "registry.toml") in notices(scene.verify())
 
 
 # -- the workbook -----------------------------------------------------------------------------------------

@@ -389,8 +389,10 @@ def test_a_key_with_which_anybody_could_sign_is_none(scene: Scene) -> None:
         with pytest.raises(RegistryError):
             parse_public_key(line)
         copy = Scene.copy(scene.world, scene.root.parent / point.hex()[:8])
-        control = copy.control("pipeline.add", LEAD, {"pipeline": "weak", "key": line})
-        seq = copy.forge("pipeline.added", {"pipeline": "weak"}, {"key": line, "control": control}, actor=LEAD)
+        control = copy.control("pipeline.add", LEAD, {"pipeline": "weak", "key": line, "oidc": None})
+        seq = copy.forge(
+            "pipeline.added", {"pipeline": "weak"}, {"key": line, "oidc": None, "control": control}, actor=LEAD
+        )
         assert place(seq) in {where for _, where in copy.errors()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import tempfile
@@ -14,20 +15,26 @@ from attacker import CI, LEAD, LEAD2, Scene, gate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutate import mutated
+from provider import Provider
 from world import World
 
+from manual_registry.adapters.keys import generate_ed25519
 from manual_registry.core import events as kinds
 from manual_registry.core.audit import audit_ledger
 from manual_registry.core.canonical import dump
 from manual_registry.core.decide import decide
 from manual_registry.core.errors import EventUnreadable, FormatTooNew, RegistryError
+from manual_registry.core.folding import apply
 from manual_registry.core.ledger import chain, file_name, hash_of, parse_event
+from manual_registry.core.links import Trace
 from manual_registry.core.results import Severity
 from manual_registry.core.state import State
+from manual_registry.core.times import stamp
 from manual_registry.core.trusted import refuse_forged, trusted_fold
 
-#: Every type of event but those of adoption, which have a registry of their own kind.
-TYPES = {name for name in kinds.EVENT_TYPES if not name.startswith("baseline.") and name != "version.adopted"}
+#: Those of adoption, recovery and handing over need a registry of their own kind.
+ELSEWHERE = {kinds.ADOPTED, "version.taken-in", "export.recorded", kinds.RECOVERED}
+TYPES = {name for name in kinds.EVENT_TYPES if not name.startswith("baseline.")} - ELSEWHERE
 #: Events that only `sync` writes; they are made by hand here.
 SYNCED = {kinds.EDITED: {"field": "owner", "value": "x", "was": "team"}, kinds.FILLED: None}
 PUT_BACK = {"sheet": "Models", "row": "churn@5", "column": "Model", "sha256": "ab" * 32}
@@ -46,6 +53,24 @@ def rich(finished: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield scene
 
 
+def time_stamp(scene: Scene) -> dict[str, Any]:
+    """Make what a time-stamp over the head says; whose signature it has is nobody's question here."""
+    digest = hash_of(scene.path(scene.head).read_bytes())
+    token = base64.b64encode(b"token" + bytes.fromhex(digest.removeprefix("sha256:"))).decode()
+    return {"seq": scene.head, "hash": digest, "time": stamp(scene.now), "authority": "CN=Time", "token": token}
+
+
+def _promoted_with_a_token(scene: Scene) -> None:
+    """The other way to be a pipeline: an enrolment without a key, a promotion without a signature of ours."""
+    provider = Provider(audience=f"manual-registry:{scene.state(1).registry_id}")
+    oidc, jwks, token = (scene.root.parent / name for name in ("oidc.toml", "jwks.json", "token"))
+    oidc.write_text(provider.toml(), encoding="utf-8")
+    jwks.write_bytes(dump(provider.key_set()))
+    token.write_text(provider.token(scene.now), encoding="utf-8")
+    scene.as_(LEAD).pipeline_add("github", oidc=oidc, jwks=jwks, as_=LEAD, key=scene.world.key(LEAD))
+    scene.as_(CI).promote("churn@3", to="production", reason="x", oidc_token_file=token)
+
+
 def _every_type(scene: Scene) -> None:
     me, keys = scene.as_(), scene.world.keys
     report = scene.root.parent / "report.json"
@@ -61,6 +86,7 @@ def _every_type(scene: Scene) -> None:
     scene.as_(LEAD).approval_statement(asked, as_=LEAD)
     me.approval_withdraw(asked)
     me.verify(record=True)
+    _promoted_with_a_token(scene)
     scene.as_(CI).rollback("churn", to="1", reason="worse", pipeline="ci", pipeline_key=keys / "ci")
     open_one = f"A{scene.head}"
     sign: dict[str, Any] = {"as_": LEAD, "key": keys / LEAD}
@@ -68,11 +94,39 @@ def _every_type(scene: Scene) -> None:
     path = scene.root / "registry.toml"
     scene.put(path, path.read_bytes().replace(b"approval_hours = 48", b"approval_hours = 24"))
     scene.as_(LEAD).policy_sign(**sign)
+    _every_request(scene, sign)
     scene.forge(kinds.EDITED, {"model": "churn", "version": "5"}, SYNCED[kinds.EDITED] or {})
     entry = {"decision": "approved", "approver": LEAD2, "date": "2026-11-02", "comment": None}
     scene.forge(kinds.FILLED, {"model": "churn", "version": "1"}, {"id": open_one, **entry})
+    scene.forge(kinds.ANCHORED, {}, time_stamp(scene))
     scene.forge(kinds.RESTORED, {}, {"workbook": "cd" * 32, "cells": [PUT_BACK], "count": 1})
     me.reset_view()
+
+
+def _every_request(scene: Scene, sign: dict[str, Any]) -> None:
+    """A delegate and a delegation, an exception, and requests: issued, answered, rejected, withdrawn."""
+    me, lead = scene.as_(), scene.as_(LEAD)
+    for name in ("delegate@example.org", "ci4"):
+        if not scene.world.key(name).exists():
+            generate_ed25519(scene.world.key(name), name)
+    deputy: dict[str, Any] = {"role": "delegate", "public_key": scene.world.public("delegate@example.org")}
+    asked = me.approver_add("Dee <delegate@example.org>", **deputy).id or ""
+    lead.approval_statement(asked, as_=LEAD)
+    lead.approval_sign(asked, **sign)
+    scope = {"models": "churn", "from_": "2026-11-01", "until": "2026-12-31", "reason": "leave"}
+    lead.approver_delegate("delegate@example.org", **scope, **sign)
+    for end in ("reject", "withdraw"):
+        asked = me.pipeline_add("ci4", public_key=scene.world.public("ci4")).id or ""
+        if end == "reject":
+            lead.approval_sign(asked, **sign, reject=True, comment="whose is it?")
+        else:
+            me.approval_withdraw(asked)
+    report = scene.root.parent / "fairness.json"
+    report.write_bytes(dump(gate("fairness", lower=0.1, value=0.2, passed=False)))
+    me.attach("churn@5", gates=[report])
+    words = dict.fromkeys(("severity", "justification", "controls", "remediation", "root_cause"), "words")
+    dates = {"expires": "2026-12-31", "remediation_date": "2026-12-31"}
+    lead.exception_grant("churn@5", gate="fairness", **words, **dates, **sign)
 
 
 def test_the_rich_ledger_holds_every_type_and_is_good(rich: Scene) -> None:
@@ -109,7 +163,7 @@ def the_core_bears(files: dict[str, bytes]) -> None:
         state = State()
         for event in events:
             decide(state, event)
-            state.apply(event)
+            apply(state, event)
         assert state.head_seq == len(files)
         trusted_fold(events)
         refuse_forged(events, "churn")
@@ -149,13 +203,19 @@ def readers(scene: Scene) -> list[Callable[[], object]]:
         lambda: me.search("metrics.auc>0.5"),
         lambda: me.compare("churn@1", "churn@2"),
         lambda: me.card("churn@2"),
-        lambda: me.trace("churn@1"),
-        lambda: me.trace("churn@5"),
-        lambda: me.trace("churn@2", hash=False),
-        lambda: me.trace("churn", at="2026-11-02"),
         lambda: me.approval_show(ASKED),
         lambda: me.fetch("churn@5", scene.root.parent / "fetched"),
         me.to_dataframe,
+    ]
+
+
+def walks(scene: Scene) -> list[Callable[[], Trace]]:
+    """`trace` answers also where the ledger is damaged, and says what is broken."""
+    me = scene.as_()
+    return [
+        lambda: me.trace("churn@1"),
+        lambda: me.trace("churn@5"),
+        lambda: me.trace("churn@2", hash=False),
     ]
 
 
@@ -190,7 +250,7 @@ def the_facade_bears(rich: Scene, files: dict[str, bytes]) -> None:
         except RegistryError as problem:
             pytest.fail(f"verify itself gave up: {problem!r}")
         assert outcome.findings
-        for attempt in (*readers(scene), *writers(scene)):
+        for attempt in (*readers(scene), *walks(scene), *writers(scene)):
             try:
                 attempt()
             except RegistryError as problem:
@@ -246,6 +306,7 @@ def test_a_file_that_is_no_event(scene: Scene, raw: bytes) -> None:
     for attempt in (*readers(scene), *writers(scene)):
         with pytest.raises(EventUnreadable):
             attempt()
+    assert all(walk().broken for walk in walks(scene))
 
 
 def variant(scene: Scene, change: Callable[[str], str]) -> int:
@@ -296,7 +357,7 @@ def test_every_member_missing_and_every_kind_of_value_wrong(rich: Scene) -> None
         if event.type not in seen:
             seen.add(event.type)
             _every_member(rich.document(event.seq), state)
-        state.apply(event)
+        apply(state, event)
     assert seen == TYPES
 
 

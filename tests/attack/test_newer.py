@@ -50,37 +50,20 @@ def another_format_with_another_form(scene: Scene) -> int:
     return seq
 
 
-def a_recovery_key(scene: Scene) -> int:
-    scene.edit(1, recovery_key=scene.key_line("spare"))
-    scene.rechain(1)
-    return 1
-
-
-def a_delegate(scene: Scene) -> int:
-    what = {"approver": MALLORY, "name": "Dora", "role": "delegate", "key": scene.key_line(MALLORY)}
+def a_role(scene: Scene) -> int:
+    what = {"approver": MALLORY, "name": "Dora", "role": "chief-of-all", "key": scene.key_line(MALLORY)}
     control = scene.control("approver.add", LEAD, what)
     data = {name: what[name] for name in ("name", "role", "key")}
     return scene.forge("roster.added", {"approver": MALLORY}, {**data, "control": control}, actor=LEAD)
 
 
+def a_request_for_a_change_that_is_new(scene: Scene) -> int:
+    return scene.forge("control.requested", {}, {"action": "registry.close", "subject": {}, "data": {"reason": "x"}})
+
+
 def a_request_of_kind_baseline(scene: Scene) -> int:
     data = {"kind": "baseline", "from": "experimental", "to": "staging", "replaces": None}
     return scene.forge("approval.requested", {"model": "churn", "version": "5"}, data)
-
-
-def an_approval_with(**changes: Any) -> Callable[[Scene], int]:
-    def attack(scene: Scene) -> int:
-        asked = scene.requested("3", "production")
-        return scene.signed(asked, LEAD, line=scene.statement(asked, LEAD, **changes))
-
-    attack.__name__ = "an_approval_with_" + "_".join(changes)
-    return attack
-
-
-def an_issued_statement_with_a_delegation(scene: Scene) -> int:
-    asked = scene.requested("3", "production")
-    line = scene.statement(asked, LEAD, delegation={"by": LEAD}).decode()
-    return scene.forge("approval.issued", {"model": "churn", "version": "3"}, {"id": asked, "statement": line})
 
 
 def a_promotion_with_a_token(scene: Scene) -> int:
@@ -93,9 +76,11 @@ def a_promotion_with_a_token(scene: Scene) -> int:
 
 
 def a_control_with_a_countersignature(scene: Scene) -> int:
-    what = {"pipeline": "ci3", "key": scene.key_line("spare")}
+    what = {"pipeline": "ci3", "key": scene.key_line("spare"), "oidc": None}
     control = {**scene.control("pipeline.add", LEAD, what), "countersignature": "…"}
-    return scene.forge("pipeline.added", {"pipeline": "ci3"}, {"key": what["key"], "control": control}, actor=LEAD)
+    return scene.forge(
+        "pipeline.added", {"pipeline": "ci3"}, {"key": what["key"], "oidc": None, "control": control}, actor=LEAD
+    )
 
 
 NEWER = [
@@ -105,12 +90,9 @@ NEWER = [
     an_unknown_member_of_the_event,
     another_format,
     another_format_with_another_form,
-    a_recovery_key,
-    a_delegate,
+    a_role,
+    a_request_for_a_change_that_is_new,
     a_request_of_kind_baseline,
-    an_approval_with(delegation={"by": LEAD}),
-    an_approval_with(exceptions=[{"gate": "fairness"}]),
-    an_issued_statement_with_a_delegation,
     a_promotion_with_a_token,
     a_control_with_a_countersignature,
 ]

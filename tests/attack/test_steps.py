@@ -246,6 +246,11 @@ def test_nothing_is_signed_on_top_of_a_forged_promotion(scene: Scene, attack: Ca
             "churn@4", to="production", reason="x", pipeline="ci2", pipeline_key=keys / "ci2"
         ),
         lambda: scene.as_(LEAD).approval_sign(asked, as_=LEAD, key=keys / LEAD),
+        # It is told before a key is opened, and so before anybody is asked for a passphrase.
+        lambda: scene.as_(LEAD).approval_sign(asked, as_=LEAD, key=keys / "nowhere"),
+        lambda: scene.as_(CI).promote(
+            "churn@4", to="production", reason="x", pipeline="ci2", pipeline_key=keys / "nowhere"
+        ),
     ]
     if attack is an_old_promotion_again:
         del attempts[0]  # the forged event says that it is there already: nothing is written either
@@ -651,7 +656,7 @@ def test_an_adopted_version_is_in_no_governed_stage_until_a_lead_confirms_it(sce
 
 @pytest.mark.parametrize(("key", "signer"), [("stranger", LEAD), (REVIEWER, REVIEWER), (FORMER, FORMER)])
 def test_a_baseline_confirmed_by_the_wrong_person(scene: Scene, key: str, signer: str) -> None:
-    from manual_registry.core.decide.control import baseline_details
+    from manual_registry.core.controls import baseline_details
 
     adopted(scene, "production")
     asked = baseline(scene)
@@ -775,6 +780,20 @@ def test_a_rollback_ratified_too_late(scene: Scene) -> None:
     scene.later(hours=49)
     seq = scene.signed(asked, LEAD)
     assert scene.errors() == [("MR-L008", place(seq))]
+
+
+def test_a_ratification_dated_back_is_found_with_an_anchor(scene: Scene) -> None:
+    """Only the lead's own clock says that it was in time; who kept an anchor of a later hour knows better."""
+    asked = f"A{scene.rolled_back('1')}"
+    early = scene.as_().anchor()
+    scene.later(hours=60)
+    kept = scene.as_().anchor()
+    scene.later(hours=-59)
+    seq = scene.signed(asked, LEAD)
+    assert scene.errors() == []
+    assert scene.errors(anchor=early) == []
+    assert scene.errors(anchor=kept) == [("MR-W001", f"approvals/{asked}")]
+    assert ("MR-L009", place(seq)) in notices(scene.verify(anchor=kept))
 
 
 def test_a_rollback_is_not_ratified_by_an_approval_of_something_else(scene: Scene) -> None:

@@ -68,6 +68,7 @@ class FakeRegistry:
         self.answers: dict[str, Any] = {
             "status": STATUS,
             "list": [],
+            "pipeline_facts": {},
             "history": [],
             "trace": trace(),
             "verify": Verification(checked={"events": 7}, findings=()),

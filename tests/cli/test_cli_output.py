@@ -145,3 +145,11 @@ def test_a_weaker_policy_is_marked() -> None:
         "differences": [{"setting": "approval_hours", "in_force": 48, "file": 480, "weaker": True}],
     }
     assert policy_lines(document)[-1] == "  approval_hours  48        480            WEAKER"
+
+
+def test_a_small_document_is_indented_and_a_large_one_is_not() -> None:
+    small = {"versions": [{"model": "é", "value": float("inf")}]}
+    large = {"versions": [{"model": "é", "value": float("inf")}] * 40_000}
+    assert dumps(small).count("\n") > 3
+    assert "\n" not in dumps(large)
+    assert json.loads(dumps(large))["versions"] == json.loads(dumps(small))["versions"] * 40_000

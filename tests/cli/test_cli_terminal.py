@@ -12,6 +12,8 @@ import pexpect
 import pytest
 from cli_fakes import HEAD
 
+from manual_registry.adapters.keys import generate_ed25519
+
 PRELUDE = """
 import pathlib, sys, time
 from cli_fakes import FakeRegistry, result
@@ -76,18 +78,30 @@ def test_yes_on_the_command_line_asks_nothing() -> None:
 
 def test_init_asks_for_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / ".ssh").mkdir()
-    (tmp_path / ".ssh" / "id_ed25519.pub").write_text("ssh-ed25519 AAAA")
+    generate_ed25519(tmp_path / ".ssh" / "id_ed25519", "lea@x.y")
+    (tmp_path / "no.pub").write_text("ssh-ed25519 AAAA")
     answers = "fake.answers['init'] = result(command='init', model=None, version=None)\n"
     child = _spawn(answers, "init", str(tmp_path / "churn"), HOME=str(tmp_path))
     child.expect(r"Name of the AI system \[churn\]:")
     child.sendline("")
     child.expect("Risk class .high, limited, minimal.:")
     child.sendline("high")
+    for wrong, told in (("soon", "soon"), ("2999-01-01", "has not come yet")):
+        child.expect("Placed on the market")
+        child.sendline(wrong)
+        child.expect(told)
     child.expect("Placed on the market")
     child.sendline("")
     child.expect("The lead")
+    child.sendline("lea@x.y")
+    child.expect("write it as")
+    child.expect("The lead, as")
     child.sendline("Lea <lea@x.y>")
     child.expect("1  .*id_ed25519.pub")
+    for wrong in (tmp_path / "no.pub", tmp_path / "gone.pub"):
+        child.expect("public key")
+        child.sendline(str(wrong))
+    child.expect("public key: a number")
     child.sendline("1")
     text, status = _end(child)
     assert status == 0

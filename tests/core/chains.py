@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,18 +11,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from provider import Provider
 
+from manual_registry.core import controls, delegations
 from manual_registry.core import events as kinds
 from manual_registry.core.canonical import sha256_hex
+from manual_registry.core.controls import details as control_details
 from manual_registry.core.decide import decide
-from manual_registry.core.decide.control import approver_details, policy_details
+from manual_registry.core.decide.places import next_bag
 from manual_registry.core.decide.registration import identifier
 from manual_registry.core.decide.remarks import replaced_deployments
-from manual_registry.core.decide.places import next_bag
 from manual_registry.core.decide.stages import last_used
 from manual_registry.core.errors import RegistryError
+from manual_registry.core.folding import apply
 from manual_registry.core.ledger import Draft, Event, seal
 from manual_registry.core.metadata import CARD_FIELDS
+from manual_registry.core.oidc import enrolment
 from manual_registry.core.policy import default_document
 from manual_registry.core.sshkeys import ED25519, PublicKey
 from manual_registry.core.sshsig import armour, signed_blob
@@ -43,6 +48,7 @@ from manual_registry.core.values import Risk, Role, Stage
 SME, SME2 = "sme@example.org", "sme2@example.org"
 LEAD, LEAD2 = "lead@example.org", "lead2@example.org"
 CI = "ci@example.org"
+DELEGATE = "delegate@example.org"
 MODEL = "churn"
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -149,6 +155,7 @@ class Chain:
     pipelines: Sequence[str] = ("ci",)
     policy: Mapping[str, Any] | None = None
     placed: str | None = "2026-01-01"
+    recovery: str | None = None
     now: datetime = START
     state: State = field(default_factory=State)
     events: list[Event] = field(default_factory=list)
@@ -161,7 +168,8 @@ class Chain:
             "placed_on_market": self.placed,
             "policy": dict(self.policy or default_document(Risk(self.risk))),
             "leads": [{"email": one, "name": f"Lead {one[:5]}", "key": key(one).line} for one in self.leads],
-            "recovery_key": None,
+            "recovery_key": self.recovery,
+            "continues": None,
             "nonce": "0" * 32,
             "tool": "manual-registry",
         }
@@ -188,7 +196,7 @@ class Chain:
     def force(self, type: str, subject: Mapping[str, Any], data: Mapping[str, Any], *, actor: str = SME) -> Event:
         """Apply the event without asking whether it may stand."""
         event = self.seal(type, subject, data, actor=actor)
-        self.state.apply(event)
+        apply(self.state, event)
         self.events.append(event)
         self.now += MINUTE
         return event
@@ -216,6 +224,7 @@ class Chain:
             "comment": None,
             "issued_at": stamp(self.now),
             "position": Position(seq=self.state.head_seq, hash=self.state.head_hash or ""),
+            "delegation": delegations.to_name(self.state, self.state.approvers[who], request.model, self.now),
         }
         return approval_line(self.state, request, self.state.approvers[who], **{**said, **changes}).decode()
 
@@ -262,21 +271,30 @@ class Chain:
         }
 
     def control(
-        self, action: str, details: Mapping[str, Any], *, by: str = LEAD, key_line: str | None = None, **changes: Any
+        self,
+        action: str,
+        details: Mapping[str, Any],
+        *,
+        by: str = LEAD,
+        key_line: str | None = None,
+        owner: str | None = None,
+        role: str | None = None,
+        **changes: Any,
     ) -> dict[str, Any]:
-        """Return a lead's signature over a change of roster, pipelines or policy."""
+        """Return a lead's signature over a change of roster, pipelines or policy; ``owner``: whose key signs."""
         approver = self.state.approvers.get(by)
-        role = approver.role.value if approver else Role.LEAD.value
+        role = role or (approver.role.value if approver else Role.LEAD.value)
         line = control_line(
             self.state,
             action=action,
             signer=by,
-            key=key_line or key(by).line,
+            key=key_line or key(owner or by).line,
             role=role,
             details=details,
             **{"issued_at": stamp(self.now), **changes},
         )
-        return {"signer": by, "statement": line.decode(), "signature": key(by).sign(line, CONTROL_NAMESPACE)}
+        signed = {"signer": by, "statement": line.decode(), "signature": key(owner or by).sign(line, CONTROL_NAMESPACE)}
+        return {**signed, "request": changes["answers"][0]} if changes.get("answers") else signed
 
     # -- the commands, short ------------------------------------------------------------------------------
 
@@ -401,24 +419,59 @@ class Chain:
     def enrolment(self, address: str, role: str = "ai-governance-lead", *, by: str = LEAD) -> dict[str, Any]:
         """Return the data of an enrolment."""
         data = {"name": f"Name of {address[:4]}", "role": role, "key": key(address).line}
-        signed = self.control("approver.add", approver_details({"approver": address}, data), by=by)
+        signed = self.control("approver.add", control_details({"approver": address}, data), by=by)
         return {**data, "control": signed}
+
+    def anchor(self, **changes: Any) -> dict[str, Any]:
+        """Return the data of a time-stamp over the head; the token is none of an authority's."""
+        token = b"token" + bytes.fromhex((self.state.head_hash or "").removeprefix("sha256:"))
+        data = {
+            "seq": self.state.head_seq,
+            "hash": self.state.head_hash,
+            "time": stamp(self.now),
+            "authority": "CN=Time",
+            "token": base64.b64encode(token).decode(),
+        }
+        return {**data, **changes}
 
     def approver_add(self, address: str, role: str = "ai-governance-lead", *, by: str = LEAD) -> Event:
         """Enrol an approver."""
         return self.add(kinds.APPROVER_ADDED, {"approver": address}, self.enrolment(address, role, by=by), actor=by)
 
-    def approver_revoke(self, address: str, *, by: str = LEAD) -> Event:
+    def approver_revoke(self, address: str, *, by: str = LEAD, **changes: Any) -> Event:
         """Revoke an approver."""
-        details = {"approver": address, "reason": "left"}
-        data = {"reason": "left", "control": self.control("approver.revoke", details, by=by)}
+        data: dict[str, Any] = {"reason": "left", "compromised_since": None, **changes}
+        data["control"] = self.control("approver.revoke", control_details({"approver": address}, data), by=by)
         return self.add(kinds.APPROVER_REVOKED, {"approver": address}, data, actor=by)
 
     def pipeline_add(self, name: str, *, by: str = LEAD) -> Event:
         """Enrol a pipeline."""
-        details = {"pipeline": name, "key": key(name).line}
-        data = {"key": key(name).line, "control": self.control("pipeline.add", details, by=by)}
+        details = {"pipeline": name, "key": key(name).line, "oidc": None}
+        data = {"key": key(name).line, "oidc": None, "control": self.control("pipeline.add", details, by=by)}
         return self.add(kinds.PIPELINE_ADDED, {"pipeline": name}, data, actor=by)
+
+    def provider(self) -> Provider:
+        """Return the CI system whose tokens are for this registry."""
+        return Provider(audience=f"manual-registry:{self.state.registry_id}")
+
+    def token_pipeline_data(self, name: str, *, by: str = LEAD, **changes: Any) -> dict[str, Any]:
+        """Return the data by which a pipeline is enrolled that CI jobs' identity tokens make known."""
+        provider = self.provider()
+        oidc = {**enrolment(provider.enrolment(), provider.key_set())[0], **changes}
+        details = {"pipeline": name, "key": None, "oidc": oidc}
+        return {"key": None, "oidc": oidc, "control": self.control("pipeline.add", details, by=by)}
+
+    def token_pipeline_add(self, name: str, *, by: str = LEAD) -> Event:
+        """Enrol a pipeline that is known by identity tokens."""
+        data = self.token_pipeline_data(name, by=by)
+        return self.add(kinds.PIPELINE_ADDED, {"pipeline": name}, data, actor=by)
+
+    def with_token(
+        self, version: str, to: str, approval: str | None, *, pipeline: str, **changes: Any
+    ) -> dict[str, Any]:
+        """Return the data of a promotion by a CI job with an identity token."""
+        promotion = {"pipeline": pipeline, "token": self.provider().token(self.now, **changes)}
+        return {**self.step(version, to, approval, pipeline=None), "promotion": promotion}
 
     def pipeline_revoke(self, name: str, *, by: str = LEAD) -> Event:
         """Revoke a pipeline."""
@@ -435,8 +488,71 @@ class Chain:
             "policy": dict(self.state.policy.document),
             **changes,
         }
-        return {**data, "control": self.control("policy.sign", policy_details(data), by=by)}
+        return {**data, "control": self.control("policy.sign", control_details({}, data), by=by)}
 
     def policy_sign(self, **changes: Any) -> Event:
         """Put a policy in force."""
         return self.add(kinds.POLICY_SIGNED, {}, self.policy_data(**changes), actor=LEAD)
+
+    def delegation(self, address: str, *, by: str = LEAD, **changes: Any) -> dict[str, Any]:
+        """Return the data of a delegation: of every model, this month."""
+        data = {"models": "*", "from": "2026-03-01", "until": "2026-03-31", "reason": "on leave", **changes}
+        details = control_details({"approver": address}, data)
+        return {**data, "control": self.control("approver.delegate", details, by=by)}
+
+    def delegate(self, address: str = DELEGATE, **changes: Any) -> str:
+        """Enrol a delegate, if need be, and delegate; returns the delegation's id."""
+        if address not in self.state.approvers:
+            self.approver_add(address, Role.DELEGATE.value)
+        data = self.delegation(address, **changes)
+        return f"D{self.add(kinds.DELEGATED, {'approver': address}, data, actor=LEAD).seq}"
+
+    def register_failed(self, version: str, gate_name: str = "fairness", model: str = MODEL) -> VersionState:
+        """Register a version whose report of one gate says that it failed."""
+        file = evidence("gates", "gates.txt")
+        bad = {"lower": 0.5, "value": 0.55, "upper": 0.6}
+        gates = [
+            gate(name, file, **({"passed": False, "metric": bad} if name == gate_name else {}))
+            for name in ("performance", "fairness", "security")
+        ]
+        return self.register(version, model, gates=gates)
+
+    def exception(
+        self, version: str, gate_name: str = "fairness", *, by: str = LEAD, model: str = MODEL, **changes: Any
+    ) -> dict[str, Any]:
+        """Return the data of an exception for the latest report of a gate."""
+        latest = {one["gate"]: one for one in self.record(version, model).gates}
+        data = {
+            "gate": gate_name,
+            "report": latest[gate_name]["sha256"],
+            "severity": "medium",
+            "justification": "the old one is worse",
+            "controls": "each decision is seen by a person",
+            "expires": "2026-03-20",
+            "remediation": "more data of the young",
+            "remediation_date": "2026-03-15",
+            "root_cause": "few young people in the data",
+            **changes,
+        }
+        return {
+            **data,
+            "control": self.control("exception.grant", control_details(self.of(version, model), data), by=by),
+        }
+
+    def let_through(self, version: str, gate_name: str = "fairness", *, model: str = MODEL, **changes: Any) -> str:
+        """Grant an exception; returns its id."""
+        data = self.exception(version, gate_name, model=model, **changes)
+        return f"E{self.add(kinds.EXCEPTION_GRANTED, self.of(version, model), data, actor=LEAD).seq}"
+
+    def ask(self, action: str, subject: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+        """Ask a lead for a change; returns the request's id."""
+        body = {"action": action, "subject": dict(subject), "data": dict(data)}
+        return f"A{self.add(kinds.CONTROL_REQUESTED, {}, body).seq}"
+
+    def answer(self, identifier: str, *, by: str = LEAD, **changes: Any) -> dict[str, Any]:
+        """Return a lead's signature in answer to a request or baseline."""
+        asked = controls.find(self.state, identifier)
+        assert asked is not None
+        details = controls.details_of(self.state, asked)
+        answers = (asked.id, asked.seq)
+        return self.control(controls.action_of(asked), details, by=by, answers=answers, **changes)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from chains import CI, LEAD, LEAD2, SME, SME2, Chain, evidence, gate, registration
+from chains import CI, DELEGATE, LEAD, LEAD2, SME, SME2, Chain, evidence, gate, key, registration
 from hypothesis import strategies as st
 
 from manual_registry.core import events as kinds
 from manual_registry.core.approvals import is_open
+from manual_registry.core.controls import baseline_details
 from manual_registry.core.decide.places import next_bag
 from manual_registry.core.state import Request, VersionState
 from manual_registry.core.times import stamp
@@ -71,9 +72,41 @@ def register(player: Player) -> bool:
 def adopt(player: Player) -> bool:
     model, stage = player.one(MODELS, 1) or "", player.one(tuple(Stage)) or Stage.STAGING
     version = f"old-{len(player.chain.state.versions)}"
-    place = {"source": "old.xlsx", "sha256": "ab" * 32, "sheet": "Models", "row": 4}
-    data = {**registration(model, version, code=None), "baseline": {**place, "stage": stage.value, "stated": {}}}
+    place = {"source": "old.xlsx", "sha256": "ab" * 32, "sheet": "Models", "row": 4, "kept": "adopted/old.xlsx"}
+    stated = {**place, "stage": stage.value, "stated": {"notes": "old"}}
+    if len(player.chain.state.versions) % 2:
+        stated["location"] = f"../old/{version}"
+    data = {**registration(model, version, code=None), "baseline": stated}
     return player.go(kinds.ADOPTED, {"model": model, "version": version}, data)
+
+
+def take_in(player: Player) -> bool:
+    found = [one for one in player.chain.state.versions.values() if one.location]
+    record = player.one(found)
+    if record is None:
+        return False
+    return player.go(kinds.TAKEN_IN, subject_of(record), {"location": record.location, "observed": record.blake3})
+
+
+def open_baseline(player: Player) -> bool:
+    state = player.chain.state
+    named = {(one["model"], one["version"]) for found in state.baselines.values() for one in found.versions}
+    versions = [
+        {"model": one.model, "version": one.version, "blake3": one.blake3, "stage": one.adopted["stage"]}
+        for name, one in state.versions.items()
+        if one.adopted and name not in named
+    ]
+    data = {"source": "old.xlsx", "sha256": "ab" * 32, "versions": versions}
+    return bool(versions) and player.go(kinds.BASELINE_OPENED, {}, data)
+
+
+def confirm_baseline(player: Player) -> bool:
+    state = player.chain.state
+    waiting = player.one([one for one in state.baselines.values() if one.signed_seq is None])
+    if waiting is None or LEAD not in state.approvers:
+        return False
+    control = player.chain.control("baseline.confirm", baseline_details(state, waiting.id))
+    return player.go(kinds.BASELINE_SIGNED, {}, {"id": waiting.id, "control": control}, actor=LEAD)
 
 
 def attach(player: Player) -> bool:
@@ -147,6 +180,15 @@ def _signed(player: Player, record: VersionState, to: str) -> str | None:
     return next((one.id for one in reversed(found) if one.to == to and one.status == "signed"), None)
 
 
+def _step(player: Player, record: VersionState, to: str, approval: str | None, pipeline: str | None) -> dict[str, Any]:
+    """A promotion with the pipeline's signature, or with a token of its CI job."""
+    known = player.chain.state.pipelines.get(pipeline or "")
+    tokens = known is not None and known.oidc is not None
+    data = player.chain.step(record.version, to, approval, pipeline=None if tokens else pipeline, model=record.model)
+    token = player.chain.provider().token(player.chain.now)
+    return {**data, "promotion": {"pipeline": pipeline, "token": token}} if tokens else data
+
+
 def promote(player: Player) -> bool:
     record = player.record()
     steps = [after.value for before, after in sorted(STEPS["promote"]) if record and before.value == record.stage]
@@ -155,7 +197,7 @@ def promote(player: Player) -> bool:
         return False
     pipelines = [name for name, one in player.chain.state.pipelines.items() if one.revoked_seq is None]
     approval = _signed(player, record, to)
-    data = player.chain.step(record.version, to, approval, pipeline=player.one(pipelines), model=record.model)
+    data = _step(player, record, to, approval, player.one(pipelines))
     return player.go(kinds.PROMOTED, subject_of(record), data, actor=CI)
 
 
@@ -178,8 +220,16 @@ def advance(player: Player) -> bool:
             )
     approval = _signed(player, record, to)
     pipelines = [name for name, one in state.pipelines.items() if one.revoked_seq is None]
-    data = player.chain.step(record.version, to, approval, pipeline=player.one(pipelines), model=record.model)
+    data = _step(player, record, to, approval, player.one(pipelines))
     return player.go(kinds.PROMOTED, subject_of(record), data, actor=LEAD)
+
+
+def enrol_by_tokens(player: Player) -> bool:
+    by, name = _lead(player), player.one(("github", "github-2"), 1)
+    if by is None or name is None:
+        return False
+    data = player.chain.token_pipeline_data(name, by=by)
+    return player.go(kinds.PIPELINE_ADDED, {"pipeline": name}, data, actor=by)
 
 
 def archive(player: Player) -> bool:
@@ -214,7 +264,8 @@ def roll_back(player: Player) -> bool:
     if record is None:
         return False
     pipelines = [name for name, one in player.chain.state.pipelines.items() if one.revoked_seq is None]
-    data = player.chain.rollback(record.version, pipeline=player.one(pipelines), model=record.model)
+    own = [name for name in pipelines if player.chain.state.pipelines[name].key]
+    data = player.chain.rollback(record.version, pipeline=player.one(own), model=record.model)
     return player.go(kinds.ROLLED_BACK, subject_of(record), data, actor=CI)
 
 
@@ -285,6 +336,20 @@ def record_verification(player: Player) -> bool:
     return player.go(kinds.VERIFIED, {}, {"ok": True, "checked": {}, "findings": [], "scope": []})
 
 
+def record_export(player: Player) -> bool:
+    record = player.record()
+    if record is None:
+        return False
+    versions = [{"model": record.model, "version": record.version, "number": "1", "digest": "ab" * 32}]
+    data = {"target": "mlflow", "uri": "http://mlflow.example.org", "server": "3.1.0", "models": [record.model]}
+    counted = {"through": player.chain.state.head_seq, "checked": 1, "mismatches": [], "count": 0}
+    return player.go(kinds.EXPORTED, {}, {**data, **counted, "versions": versions, "action": "export"})
+
+
+def time_stamp(player: Player) -> bool:
+    return player.go(kinds.ANCHORED, {}, player.chain.anchor())
+
+
 def _lead(player: Player) -> str | None:
     return player.one([one.email for one in player.chain.state.active_leads()])
 
@@ -301,8 +366,49 @@ def revoke(player: Player) -> bool:
     by, who = _lead(player), player.one(sorted(player.chain.state.approvers), 1)
     if by is None or who is None:
         return False
-    control = player.chain.control("approver.revoke", {"approver": who, "reason": "left"}, by=by)
-    return player.go(kinds.APPROVER_REVOKED, {"approver": who}, {"reason": "left", "control": control}, actor=by)
+    data = {"reason": "left", "compromised_since": None}
+    control = player.chain.control("approver.revoke", {"approver": who, **data}, by=by)
+    return player.go(kinds.APPROVER_REVOKED, {"approver": who}, {**data, "control": control}, actor=by)
+
+
+def delegate(player: Player) -> bool:
+    by = _lead(player)
+    if by is None:
+        return False
+    if DELEGATE not in player.chain.state.approvers:
+        data = player.chain.enrolment(DELEGATE, Role.DELEGATE.value, by=by)
+        return player.go(kinds.APPROVER_ADDED, {"approver": DELEGATE}, data, actor=by)
+    data = player.chain.delegation(DELEGATE, by=by, models=player.one(("*", "churn"), 1))
+    return player.go(kinds.DELEGATED, {"approver": DELEGATE}, data, actor=by)
+
+
+def let_through(player: Player) -> bool:
+    """A later report of fairness fails; then it is let through."""
+    record, by = player.record(), _lead(player)
+    if record is None or by is None:
+        return False
+    latest = {one["gate"]: one for one in record.gates}.get("fairness")
+    if latest is None or latest["passed"]:
+        report = evidence("gates", f"bad-{player.chain.state.head_seq}.json")
+        bad = gate("fairness", report, passed=False, metric={"lower": 0.5, "value": 0.55, "upper": 0.6})
+        return player.go(kinds.ATTACHED, subject_of(record), player.chain.attachment(evidence=[report], gates=[bad]))
+    data = player.chain.exception(record.version, model=record.model, by=by)
+    return player.go(kinds.EXCEPTION_GRANTED, subject_of(record), data, actor=by)
+
+
+def ask_a_lead(player: Player) -> bool:
+    """Ask to enrol somebody, answer, refuse or withdraw it."""
+    chain = player.chain
+    waiting = [one for one in chain.state.controls.values() if one.status == "requested"]
+    asked, by = player.one(waiting), _lead(player)
+    if asked is None:
+        data = {"name": "N", "role": Role.SME.value, "key": key(f"asked{chain.state.head_seq}").line}
+        subject = {"approver": f"asked{chain.state.head_seq}@example.org"}
+        return player.go(kinds.CONTROL_REQUESTED, {}, {"action": "approver.add", "subject": subject, "data": data})
+    if by is None or player.one((True, False, False), 1):
+        return player.go(kinds.CONTROL_WITHDRAWN, {}, {"id": asked.id})
+    control = chain.answer(asked.id, by=by)
+    return player.go(kinds.APPROVER_ADDED, asked.subject, {**asked.data, "control": control}, actor=by)
 
 
 def change_policy(player: Player) -> bool:
@@ -315,10 +421,11 @@ def change_policy(player: Player) -> bool:
 
 #: The frequent ones stand several times.
 MOVES: tuple[Callable[[Player], bool | None], ...] = (
-    register, register, register, adopt, attach, ask, issue, sign, sign, reject, withdraw, promote, advance, advance,
+    register, register, register, adopt, open_baseline, confirm_baseline, take_in, attach, ask, issue, sign, sign, reject, withdraw, promote, advance, advance,
     advance,
     advance, archive, move, unarchive, roll_back, roll_back, deploy, deploy, end, alias, alias_away, tag, note,
-    edit, fill, record_verification, enrol, revoke, change_policy,
+    edit, fill, record_verification, record_export, time_stamp, enrol, enrol_by_tokens, revoke, change_policy,
+    delegate, delegate, let_through, let_through, ask_a_lead, ask_a_lead,
 )  # fmt: skip
 
 

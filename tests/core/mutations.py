@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-from chains import CI, LEAD, MODEL, SME, SME2, Chain, evidence, gate, registration
+from chains import CI, DELEGATE, LEAD, MODEL, SME, SME2, Chain, evidence, gate, key, registration
 
 from manual_registry.core import events as kinds
-from manual_registry.core.decide.control import baseline_details
+from manual_registry.core.controls import baseline_details
 
 _HEX = re.compile(r"[0-9a-f]{40,64}")
 Event = tuple[str, dict[str, Any], dict[str, Any], str]  # type, subject, data, actor
@@ -97,6 +97,15 @@ def promoted_to_production() -> tuple[Chain, Event]:
     chain.to_staging("2")
     approval = chain.approve("2", "production")
     return chain, (kinds.PROMOTED, chain.of("2"), chain.step("2", "production", approval), CI)
+
+
+def promoted_with_a_token() -> tuple[Chain, Event]:
+    chain = Chain(pipelines=())
+    chain.token_pipeline_add("github")
+    chain.to_staging("1")
+    approval = chain.approve("1", "production")
+    data = chain.with_token("1", "production", approval, pipeline="github")
+    return chain, (kinds.PROMOTED, chain.of("1"), data, CI)
 
 
 def promoted_to_staging() -> tuple[Chain, Event]:
@@ -257,8 +266,9 @@ def first_lead_added() -> tuple[Chain, Event]:
 
 def approver_revoked() -> tuple[Chain, Event]:
     chain = Chain(smes=(SME2,))
-    details = {"approver": SME2, "reason": "left"}
-    data = {"reason": "left", "control": chain.control("approver.revoke", details)}
+    since = "2026-03-01T06:00:00.000Z"
+    details = {"approver": SME2, "reason": "left", "compromised_since": since}
+    data = {"reason": "left", "compromised_since": since, "control": chain.control("approver.revoke", details)}
     return chain, (kinds.APPROVER_REVOKED, {"approver": SME2}, data, LEAD)
 
 
@@ -268,6 +278,11 @@ def pipeline_added() -> tuple[Chain, Event]:
     event = chain.events.pop()
     fresh = Chain(pipelines=())
     return fresh, (kinds.PIPELINE_ADDED, dict(event.subject), dict(event.data), LEAD)
+
+
+def token_pipeline_added() -> tuple[Chain, Event]:
+    chain = Chain()
+    return chain, (kinds.PIPELINE_ADDED, {"pipeline": "github"}, chain.token_pipeline_data("github"), LEAD)
 
 
 def pipeline_revoked() -> tuple[Chain, Event]:
@@ -286,6 +301,88 @@ def policy_signed() -> tuple[Chain, Event]:
     return chain, (kinds.POLICY_SIGNED, {}, chain.policy_data(system="another"), LEAD)
 
 
+def delegated() -> tuple[Chain, Event]:
+    chain = Chain()
+    chain.approver_add(DELEGATE, "delegate")
+    return chain, (kinds.DELEGATED, {"approver": DELEGATE}, chain.delegation(DELEGATE, models="ch*"), LEAD)
+
+
+def signed_by_a_delegate() -> tuple[Chain, Event]:
+    chain = Chain()
+    chain.to_staging("1")
+    chain.delegate()
+    identifier = chain.request("1", "production")
+    return chain, (kinds.SIGNED, chain.of("1"), chain.signature(identifier, DELEGATE), DELEGATE)
+
+
+def recovered() -> tuple[Chain, Event]:
+    chain = Chain(recovery=key("recovery").line)
+    data = {"name": "A New One", "key": key("new@example.org").line}
+    details = {"approver": "new@example.org", **data}
+    control = chain.control("approver.recover", details, by="recovery", role="recovery")
+    return chain, (kinds.RECOVERED, {"approver": "new@example.org"}, {**data, "control": control}, SME)
+
+
+def exception_granted() -> tuple[Chain, Event]:
+    chain = Chain()
+    chain.register_failed("1")
+    return chain, (kinds.EXCEPTION_GRANTED, chain.of("1"), chain.exception("1"), LEAD)
+
+
+def promoted_with_an_exception() -> tuple[Chain, Event]:
+    chain = Chain()
+    chain.register_failed("1")
+    chain.let_through("1")
+    approval = chain.approve("1", "staging")
+    return chain, (kinds.PROMOTED, chain.of("1"), chain.step("1", "staging", approval), CI)
+
+
+_NEW = {"name": "Name of new", "role": "technical-sme", "key": key("new@example.org").line}
+
+
+def control_requested() -> tuple[Chain, Event]:
+    body = {"action": "approver.add", "subject": {"approver": "new@example.org"}, "data": dict(_NEW)}
+    return Chain(), (kinds.CONTROL_REQUESTED, {}, body, SME)
+
+
+def control_issued() -> tuple[Chain, Event]:
+    chain = Chain()
+    identifier = chain.ask("approver.add", {"approver": "new@example.org"}, _NEW)
+    statement = chain.answer(identifier)["statement"]
+    return chain, (kinds.CONTROL_ISSUED, {}, {"id": identifier, "statement": statement}, SME)
+
+
+def request_answered() -> tuple[Chain, Event]:
+    """Somebody else's events came in between."""
+    chain, (kind, subject, data, actor) = control_issued()
+    chain.add(kind, subject, data, actor=actor)
+    control = chain.answer(data["id"])
+    chain.register("1")
+    return chain, (kinds.APPROVER_ADDED, {"approver": "new@example.org"}, {**_NEW, "control": control}, SME)
+
+
+def baseline_answered() -> tuple[Chain, Event]:
+    chain, (kind, subject, data, actor) = baseline_opened()
+    name = f"A{chain.add(kind, subject, data, actor=actor).seq}"
+    control = chain.answer(name)
+    chain.register("1")
+    return chain, (kinds.BASELINE_SIGNED, {}, {"id": name, "control": control}, LEAD)
+
+
+def control_rejected() -> tuple[Chain, Event]:
+    chain = Chain()
+    identifier = chain.ask("approver.add", {"approver": "new@example.org"}, _NEW)
+    details = {"id": identifier, "comment": "whose key is that?"}
+    seq = int(identifier[1:])
+    control = chain.control("request.reject", details, answers=(identifier, seq))
+    return chain, (kinds.CONTROL_REJECTED, {}, {**details, "control": control}, LEAD)
+
+
+def control_withdrawn() -> tuple[Chain, Event]:
+    chain, event = control_issued()
+    return chain, (kinds.CONTROL_WITHDRAWN, {}, {"id": event[2]["id"]}, SME)
+
+
 def edited() -> tuple[Chain, Event]:
     chain, _ = alias_set()
     return chain, (kinds.EDITED, chain.of("1"), {"field": "owner", "value": "Ada", "was": "team"}, SME)
@@ -301,9 +398,34 @@ def filled() -> tuple[Chain, Event]:
 def adopted() -> tuple[Chain, Event]:
     """A baseline entry with little in it, in the stage that its sheet stated."""
     place = {"source": "old.xlsx", "sha256": "ab" * 32, "sheet": "Models", "row": 4}
-    baseline = {**place, "stage": "staging", "stated": {"approver": "Jane"}}
+    baseline = {
+        **place,
+        "stage": "staging",
+        "stated": {"approver": "Jane"},
+        "kept": "adopted/old.xlsx",
+        "location": "../old/m.bin",
+        "foreign": [{"header": "Jira", "column": "K", "value": "ML-1"}],
+        "comments": [{"header": "Metrics", "column": "G", "text": "on the holdout"}],
+    }
     data = registration("old", "1", training_data=[], code=None, hyperparameters=None, gates=[])
     return Chain(), (kinds.ADOPTED, {"model": "old", "version": "1"}, {**data, "baseline": baseline}, SME)
+
+
+def taken_in() -> tuple[Chain, Event]:
+    """Its files are copied in."""
+    chain, (kind, subject, data, actor) = adopted()
+    chain.add(kind, subject, data, actor=actor)
+    brought = {"location": "../old/m.bin", "observed": data["artefact"]["blake3"]}
+    return chain, (kinds.TAKEN_IN, subject, brought, SME)
+
+
+def attached_to_a_baseline() -> tuple[Chain, Event]:
+    """Code and data, which a sheet may not say in a form that can be checked."""
+    chain, (kind, subject, data, actor) = adopted()
+    chain.add(kind, subject, data, actor=actor)
+    whole = registration("old", "1")
+    fields = {name: whole[name] for name in ("code", "training_data")}
+    return chain, (kinds.ATTACHED, subject, chain.attachment(fields=fields), SME)
 
 
 def baseline_opened() -> tuple[Chain, Event]:
@@ -332,14 +454,50 @@ def recorded() -> tuple[Chain, Event]:
     return Chain(), (kinds.VERIFIED, {}, {"ok": True, "checked": {"events": 1}, "findings": [], "scope": []}, SME)
 
 
+def exported() -> tuple[Chain, Event]:
+    """One version handed over, with something that differs there."""
+    chain = Chain()
+    chain.register("1")
+    mismatch = {
+        "model": MODEL,
+        "version": "1",
+        "place": "version.tag",
+        "field": "aisdp.stage",
+        "problem": "changed",
+        "expected": "experimental",
+        "found": "production",
+    }
+    data = {
+        "target": "mlflow",
+        "uri": "https://mlflow.example.org:5000/here",
+        "server": "3.17.2",
+        "action": "export",
+        "through": chain.state.head_seq,
+        "models": [MODEL],
+        "checked": 1,
+        "versions": [{"model": MODEL, "version": "1", "number": "1", "digest": "ab" * 32}],
+        "mismatches": [mismatch],
+        "count": 1,
+    }
+    return chain, (kinds.EXPORTED, {}, data, SME)
+
+
+def anchored() -> tuple[Chain, Event]:
+    chain = Chain()
+    return chain, (kinds.ANCHORED, {}, chain.anchor(), SME)
+
+
 CASES: dict[str, Callable[[], tuple[Chain | None, Event]]] = {
     one.__name__: one
     for one in (
-        created, registered, attached, promoted_to_production, promoted_to_staging, promoted_by_a_lead, promoted_back,
+        created, registered, attached, promoted_to_production, promoted_with_a_token, token_pipeline_added,
+        promoted_to_staging, promoted_by_a_lead, promoted_back,
         promoted_minimal, rolled_back, rolled_back_minimal, archived_from_production, archived_experimental, moved,
         unarchived, deployed, deployment_ended, alias_set, alias_removed, tagged, noted, requested, issued, signed,
         ratified, withdrawn, approver_added, first_lead_added, approver_revoked, pipeline_added, pipeline_revoked,
-        policy_signed, edited, filled, adopted, baseline_opened, baseline_signed, recorded,
-        restored,
+        policy_signed, edited, filled, adopted, taken_in, attached_to_a_baseline, baseline_opened, baseline_signed, recorded, delegated,
+        signed_by_a_delegate, recovered, exception_granted, promoted_with_an_exception, control_requested, control_issued,
+        request_answered, baseline_answered, control_rejected, control_withdrawn,
+        restored, exported, anchored,
     )
 }  # fmt: skip

@@ -179,6 +179,14 @@ def test_a_lead_ratifies_within_48_hours(rolled: tuple[Chain, str]) -> None:
     assert signing(chain, identifier) == ["MR-C008"]
 
 
+def test_what_was_written_since_the_rollback_dates_the_ratification_too(rolled: tuple[Chain, str]) -> None:
+    chain, identifier = rolled
+    chain.now = parse_time(chain.state.requests[identifier].at) + HOURS48 + timedelta(minutes=2)
+    chain.add(kinds.NOTED, chain.of("2"), {"text": "seen"})
+    chain.now -= timedelta(minutes=4)
+    assert signing(chain, identifier) == ["MR-C008"]
+
+
 def test_a_ratification_is_not_withdrawn_and_is_signed_once(rolled: tuple[Chain, str]) -> None:
     chain, identifier = rolled
     assert codes(chain.reasons(kinds.WITHDRAWN, chain.of("1"), {"id": identifier})) == ["MR-C008"]
@@ -210,6 +218,9 @@ def filling(chain: Chain, identifier: str, **changes: Any) -> list[str]:
     ({"approver": SME2}, []),
     ({"approver": "nobody@example.org"}, ["MR-P012"]),
     ({"decision": "maybe"}, ["MR-I033"]),
+    ({"comment": "approved\u202e"}, ["MR-I001"]),
+    ({"comment": "ok\x1b[2J"}, ["MR-I001"]),
+    ({"comment": "אושר\u200f, נבדק"}, []),
     ({"decision": "rejected"}, ["MR-I031"]),
     ({"decision": "rejected", "comment": "no"}, []),
     ({"date": "01.03.2026"}, ["MR-I022"]),

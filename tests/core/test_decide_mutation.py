@@ -25,6 +25,7 @@ WORDS = "words of the person who acts, whom nobody gainsays"
 STATED = "an unsigned fact that only its registrant knows; an anchor bounds when it was stated (design 2)"
 FILES = "`verify` hashes the files again; the ledger alone cannot know them"
 RULED = "the numbers still bear out the claim: another report, as good by the same rule"
+ASKED = "a request does nothing; what it asks for is decided when a lead signs it"
 OPTIONAL = "an optional part: the event says less, and what it says is true"
 
 #: case -> path -> why a change there may stand. Every line is needed: a test holds that, too.
@@ -37,7 +38,6 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
         "data.placed_on_market": STATED,
         "data.policy.retention_years": "a longer retention is another legal policy, in force from here",
     },
-    "baseline_opened": {"data.source": STATED, "data.sha256": STATED},
     "registered": {
         "data.artefact.name": FILES,
         "data.artefact.size": FILES,
@@ -89,7 +89,10 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     },
     "promoted_to_production": {"data.reason": WORDS},
     "promoted_to_staging": {"data.reason": WORDS},
+    "promoted_with_a_token": {"data.reason": WORDS},
     "promoted_by_a_lead": {"data.reason": WORDS},
+    "promoted_with_an_exception": {"data.reason": WORDS},
+    "control_requested": {"data.subject.approver": ASKED, "data.data.*": ASKED},
     "promoted_back": {"data.reason": WORDS},
     "promoted_minimal": {"data.reason": WORDS},
     "rolled_back": {"data.reason": WORDS},
@@ -104,6 +107,15 @@ EXCEPTIONS: dict[str, dict[str, str]] = {
     "noted": {"data.text": WORDS},
     "edited": {"data.value": WORDS},
     "filled": {"data.comment": WORDS + "; nothing of it takes effect unsigned"},
+    "anchored": {"data.authority": "`verify --tsa-roots` compares it with the certificate in the token"},
+    "exported": {
+        "data.uri": STATED,
+        "data.server": STATED,
+        "data.checked": STATED,
+        "data.versions.*.number": STATED,
+        "data.versions.*.digest": "what was compared; `export mlflow --verify-only` does it again",
+        "data.mismatches.*": STATED,
+    },
     "restored": dict.fromkeys(("data.workbook", "data.cells.*"), STATED),
     "recorded": dict.fromkeys(("data.ok", "data.checked.*", "data.scope"), STATED),
 }
@@ -113,7 +125,16 @@ EXCEPTIONS["adopted"] = {
     path: why
     for path, why in EXCEPTIONS["registered"].items()
     if not path.startswith(("data.training_data", "data.code", "data.gates"))
-} | {f"data.baseline.{name}": STATED for name in ("source", "sha256", "sheet", "row", "stated.*")}
+} | {
+    f"data.baseline.{name}": STATED
+    for name in ("source", "sha256", "sheet", "row", "stated.*", "kept", "location", "foreign.*.*", "comments.*.*")
+}
+EXCEPTIONS["adopted"] |= {f"data.baseline.-{name}": OPTIONAL for name in ("kept", "location", "foreign", "comments")}
+EXCEPTIONS["attached_to_a_baseline"] = {
+    f"data.fields.{path.removeprefix('data.')}": why
+    for path, why in EXCEPTIONS["registered"].items()
+    if path.startswith(("data.training_data", "data.code"))
+} | {"data.fields.-*": OPTIONAL}
 # Evidence that nothing in the event refers to.
 EXCEPTIONS["adopted"] |= {"data.evidence.4.path": FILES, "data.evidence.4.sha256": FILES}
 
@@ -204,7 +225,9 @@ FREE = {
 }
 SIGNED_CASES = [
     "promoted_to_production", "rolled_back", "signed", "ratified", "approver_added", "first_lead_added",
-    "approver_revoked", "pipeline_added", "pipeline_revoked", "policy_signed", "baseline_signed",
+    "approver_revoked", "pipeline_added", "token_pipeline_added", "pipeline_revoked", "policy_signed", "baseline_signed",
+    "delegated", "signed_by_a_delegate", "recovered", "exception_granted", "promoted_with_an_exception",
+    "request_answered", "baseline_answered", "control_rejected",
 ]  # fmt: skip
 
 
@@ -224,7 +247,7 @@ def test_signed_cases_are_all_that_carry_a_signature() -> None:
     found = set()
     for name, make in CASES.items():
         data = make()[1][2]
-        if data.get("promotion") or data.get("control") or "signature" in data:
+        if (data.get("promotion") or {}).get("signature") or data.get("control") or "signature" in data:
             found.add(name)
     assert found == set(SIGNED_CASES)
 

@@ -266,3 +266,41 @@ def test_to_what_is_not_there(bare: Chain) -> None:
             kinds.ATTACHED, bare.of(version, model), bare.attachment(fields={"owner": "x"}), actor=SME
         )
         assert [type(reason) for reason in reasons] == [kind]
+
+
+def test_one_kept_sheet_has_one_content() -> None:
+    chain = Chain()
+    place = {
+        "source": "old.xlsx",
+        "sheet": "Models",
+        "row": 4,
+        "stage": "experimental",
+        "stated": {},
+        "kept": "adopted/a",
+    }
+    for version, digest in (("1", "ab" * 32), ("2", "ab" * 32)):
+        data = {**registration("old", version), "baseline": {**place, "sha256": digest}}
+        chain.add(kinds.ADOPTED, {"model": "old", "version": version}, data)
+    data = {**registration("old", "3"), "baseline": {**place, "sha256": "cd" * 32}}
+    (reason,) = chain.reasons(kinds.ADOPTED, {"model": "old", "version": "3"}, data)
+    assert (type(reason), reason.location) == (errors.EventUnreadable, "adopted/a")
+
+
+def test_a_baseline_names_each_version_once_and_as_it_was_adopted() -> None:
+    chain = Chain()
+    place = {"source": "old.xlsx", "sheet": "Models", "row": 4, "stage": "staging", "stated": {}, "sha256": "ab" * 32}
+    data = {**registration("old", "1"), "baseline": place}
+    chain.add(kinds.ADOPTED, {"model": "old", "version": "1"}, data)
+    one = {"model": "old", "version": "1", "blake3": data["artefact"]["blake3"], "stage": "staging"}
+    good = {"source": "old.xlsx", "sha256": "ab" * 32, "versions": [one]}
+    for bad in (
+        {**good, "versions": [one, one]},
+        {**good, "versions": [{**one, "stage": "production"}]},
+        {**good, "versions": [{**one, "blake3": "cd" * 32}]},
+        {**good, "versions": [{**one, "version": "9"}]},
+        {**good, "source": "other.xlsx"},
+        {**good, "sha256": "cd" * 32},
+    ):
+        assert chain.reasons(kinds.BASELINE_OPENED, {}, bad), bad
+    chain.add(kinds.BASELINE_OPENED, {}, good)
+    assert chain.reasons(kinds.BASELINE_OPENED, {}, good)  # it waits already

@@ -96,8 +96,9 @@ def test_the_stricter_threshold_counts(threshold: float, told: list[str]) -> Non
         **default_document(Risk.HIGH),
         "thresholds": {"performance.performance_score": {"threshold": threshold, "direction": "higher"}},
     }
-    chain = Chain(policy=document)
+    chain = Chain()
     chain.register("1")
+    chain.policy_sign(policy=document)  # asks more, or less, than it did when the report came in
     assert promoting(chain, "1", "staging", chain.approve("1", "staging"), pipeline=None) == told
 
 

@@ -103,3 +103,26 @@ def test_raise_for() -> None:
 def test_a_refusal_needs_a_cause() -> None:
     with pytest.raises(ValueError, match="cause"):
         Refused([])
+
+
+def test_no_code_is_used_for_two_things() -> None:
+    """Findings that are no errors have codes too: each stands in one place, where it is given its meaning."""
+    places: dict[str, list[str]] = {}
+    for path in sorted(set(PACKAGE.rglob("*.py")) - {PACKAGE / "core" / "remedies.py"}):  # which only names them
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            for code in re.findall(r"[\"'](MR-[A-Z][0-9]{3})[\"']", line):
+                places.setdefault(code, []).append(f"{path.relative_to(PACKAGE)}:{number}")
+    assert {code: where for code, where in places.items() if len(where) > 1} == {}
+    assert len(places) >= len(CLASSES)
+
+
+def test_every_finding_says_what_to_do() -> None:
+    """What `verify` makes findings of: errors about the record, and codes of its own."""
+    from manual_registry.core.remedies import REMEDIES
+
+    source = "\n".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    own = set(re.findall(r"[\"'](MR-[FV]00[0-9])[\"']", source))
+    nothing_to_do = {"MR-F002", "MR-F004", "MR-F006"}  # a level, a consequence, a doubt
+    assert own - REMEDIES.keys() - nothing_to_do == set()
+    of_the_record = {one.code for one in CONCRETE if one.code[3] in "LS"}
+    assert of_the_record - REMEDIES.keys() == set()

@@ -51,7 +51,7 @@ def test_every_type_has_a_shape_a_decision_an_effect_and_a_sentence() -> None:
 
     assert set(kinds.SHAPES) == set(kinds.EVENT_TYPES)
     assert set(deciding._DECISIONS) == set(kinds.EVENT_TYPES)
-    assert set(folding.APPLY) == set(kinds.EVENT_TYPES)
+    assert set(folding.EFFECTS) == set(kinds.EVENT_TYPES)
     for kind in kinds.EVENT_TYPES:
         assert summary(example(kind)) != kind, kind
 
@@ -59,8 +59,10 @@ def test_every_type_has_a_shape_a_decision_an_effect_and_a_sentence() -> None:
 def test_control_and_governed_types_are_types() -> None:
     assert kinds.CONTROL_TYPES < kinds.GOVERNED_TYPES < set(kinds.EVENT_TYPES)
     signed = {kind for kind in kinds.EVENT_TYPES if "control" in kinds.SHAPES[kind][1]}
-    # A baseline rests on events that a partial fold need not contain; every whole decision asks its signature.
-    assert signed | {kinds.CREATED} == kinds.CONTROL_TYPES | {kinds.BASELINE_SIGNED}
+    # These rest on events that a partial fold need not contain; every whole decision asks their signature.
+    partial = {kinds.BASELINE_SIGNED, kinds.EXCEPTION_GRANTED}
+    unsigned = {kinds.CREATED, kinds.CONTROL_REQUESTED, kinds.CONTROL_WITHDRAWN}
+    assert signed | unsigned == kinds.CONTROL_TYPES | partial
 
 
 @pytest.mark.parametrize("kind", kinds.EVENT_TYPES)
@@ -78,7 +80,7 @@ def test_one_member_more_is_newer_one_less_is_unreadable(kind: str, part: typing
     with pytest.raises(FormatTooNew):
         kinds.check_known(changed)
     with pytest.raises(FormatTooNew):
-        state.State().apply(changed)
+        folding.apply(state.State(), changed)
     for member in found:
         less = {name: value for name, value in found.items() if name != member}
         changed = replace(event, subject=less) if part == "subject" else replace(event, data=less)
@@ -93,7 +95,7 @@ def test_an_unheard_of_type_is_newer_never_skipped() -> None:
     assert refusal.value.location == f"ledger/{event.seq:012d}.json"
     assert refusal.value.hint
     with pytest.raises(FormatTooNew):
-        state.fold([event])
+        folding.fold([event])
 
 
 def test_touched_names_the_versions_whose_record_changes() -> None:

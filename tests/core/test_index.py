@@ -17,9 +17,10 @@ from manual_registry.adapters import index as module
 from manual_registry.adapters.index import Index, build_index, index_path, open_index
 from manual_registry.adapters.ledger_files import LedgerFiles
 from manual_registry.core.errors import RegistryError
+from manual_registry.core.folding import fold
 from manual_registry.core.ledger import Event, file_name
 from manual_registry.core.resolve import StateLookup, resolve
-from manual_registry.core.state import State, fold
+from manual_registry.core.state import State
 from manual_registry.core.values import Digest, Stage
 
 QUICK = settings(

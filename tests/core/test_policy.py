@@ -183,6 +183,7 @@ def compared(**changes: Any) -> list[tuple[str, bool]]:
     ({"system": "t"}, [("system", False)]),
     ({"risk": "limited"}, [("risk", True)]),
     ({"placed_on_market": "2025-01-01"}, [("placed_on_market", True)]),
+    ({"placed_on_market": "2026-06-01"}, [("placed_on_market", False)]),
     ({"placed_on_market": None}, [("placed_on_market", True)]),
     ({"approval_hours": 24}, [("policy.approval_hours", False)]),
     ({"retention_years": 9}, [("policy.retention_years", True)]),
@@ -212,7 +213,13 @@ def test_a_stricter_class_is_not_weaker() -> None:
     ({"err": {"threshold": 0.05, "direction": "lower"}}, [("err.threshold", False)]),
     ({"auc": {"threshold": 0.8, "direction": "lower"}}, [("auc.direction", True)]),
     ({"auc": None}, [("auc.direction", True), ("auc.threshold", True)]),
-    ({"new": 0.5}, [("new.direction", True), ("new.threshold", False)]),
+    ({"new": 0.5}, [("new.direction", False), ("new.threshold", False)]),
+    ({"performance.auc": 0.9}, [("performance.auc.direction", False), ("performance.auc.threshold", False)]),
+    ({"performance.auc": 0.1}, [("performance.auc.direction", False), ("performance.auc.threshold", True)]),
+    (
+        {"performance.err": {"threshold": 0.5, "direction": "lower"}},
+        [("performance.err.direction", False), ("performance.err.threshold", True)],
+    ),
 ])  # fmt: skip
 def test_thresholds(thresholds: dict[str, Any], told: list[tuple[str, bool]]) -> None:
     base: dict[str, Any] = {"auc": 0.8, "err": {"threshold": 0.1, "direction": "lower"}}

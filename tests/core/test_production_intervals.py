@@ -85,7 +85,7 @@ def test_twice_on_one_day_is_one_version() -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories(), st.data())
 def test_at_any_instant_it_is_what_the_fold_up_to_then_has(chain: Chain, data: st.DataObject) -> None:
-    from manual_registry.core.state import fold
+    from manual_registry.core.folding import fold
 
     cut = data.draw(st.integers(1, len(chain.events)))
     then = parse_time(chain.events[cut - 1].at)

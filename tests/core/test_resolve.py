@@ -8,8 +8,8 @@ from histories import histories
 from hypothesis import HealthCheck, given, settings
 
 from manual_registry.core import errors
+from manual_registry.core.folding import fold
 from manual_registry.core.resolve import StateLookup, is_symbolic, resolve
-from manual_registry.core.state import fold
 
 
 @pytest.fixture(name="chain")

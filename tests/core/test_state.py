@@ -16,8 +16,9 @@ from mutations import CASES, mutants
 from manual_registry.core import events as kinds
 from manual_registry.core.audit import audit_ledger
 from manual_registry.core.errors import EventUnreadable, FormatTooNew
+from manual_registry.core.folding import apply, fold
 from manual_registry.core.ledger import file_name
-from manual_registry.core.state import State, VersionState, fold
+from manual_registry.core.state import State, VersionState
 from manual_registry.core.touches import is_control, touched
 
 HISTORY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -106,7 +107,9 @@ class Life(RuleBasedStateMachine):
             assert record.steps[0].stage == stated
             assert record.steps[-1].stage == record.stage
             assert all(before.seq < after.seq for before, after in itertools.pairwise(record.steps))
-            assert record.was_production == any(step.stage == "production" for step in record.steps[1:])
+            later = any(step.stage == "production" for step in record.steps[1:])
+            assert record.was_production == later or (stated == "production" and record.was_production)
+            assert record.stated_only <= (record.confirmed is None)
             assert record.move_pending == (record.stage == "archived" and record.bag is None)
             assert record.event_seqs == sorted(set(record.event_seqs))
 
@@ -165,7 +168,7 @@ def test_applying_what_is_illegal_or_malformed_never_ends_the_program(name: str)
         event = chain.seal(kind, other_subject, other_data, actor=actor)
         state = fold(chain.events)
         try:
-            state.apply(event)
+            apply(state, event)
         except (EventUnreadable, FormatTooNew) as refusal:
             assert refusal.location == f"ledger/{event.seq:012d}.json"
         assert state.head_seq in (chain.state.head_seq, event.seq)
@@ -179,7 +182,7 @@ def test_an_event_before_everything_it_speaks_of_changes_nothing_else(name: str)
     empty = Chain(pipelines=())
     before = fold(empty.events)
     try:
-        before.apply(event)
+        apply(before, event)
     except EventUnreadable:
         return
     if kind not in (kinds.REGISTERED, kinds.ADOPTED):
@@ -196,7 +199,7 @@ def test_a_number_beyond_all_measure_is_a_malformed_event() -> None:
     event = parse_event(raw, location="x")
     assert chain.state.head_seq == event.seq - 1
     with pytest.raises(EventUnreadable):
-        fold(chain.events).apply(event)
+        apply(fold(chain.events), event)
     from manual_registry.core.decide import decide
 
     assert decide(chain.state, event)

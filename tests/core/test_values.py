@@ -157,4 +157,34 @@ def test_bad_labels(text: str) -> None:
 
 def test_roles_are_those_of_the_contract() -> None:
     found: list[Any] = [role.value for role in Role]
-    assert found == ["ai-governance-lead", "technical-sme"]
+    assert found == ["ai-governance-lead", "technical-sme", "delegate"]
+
+
+TURNING = [chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))]
+UNSEEN = ["\u061c", "\u200b", "\u200e", "\u200f", "\u2028", "\u2029", "\u2060", "\ufeff"]
+
+
+@pytest.mark.parametrize("char", [*TURNING, *UNSEEN, "\x1b", "\n", "\x85"])
+def test_what_identifies_holds_nothing_that_is_not_seen_or_turns_the_text_around(char: str) -> None:
+    with pytest.raises(BadName, match=f"U\\+{ord(char):04X}"):
+        values.line_text(f"Ada {char}Lovelace", where="name")
+
+
+@pytest.mark.parametrize("text", [
+    "Şule Öztürk", "עדה לאבלייס", "أدا لوفلايس", "ادا لاولیس\u200c", "ক\u200dখ", "Zoë O’Neil–Müller", "李雷", "👩\u200d🔬",
+])  # fmt: skip
+def test_names_of_all_scripts_are_taken(text: str) -> None:
+    assert values.line_text(text, where="name") == text
+    assert values.free_text(f"{text}\u200f\n\u200e{text}\t", where="note")
+
+
+@pytest.mark.parametrize("char", [*TURNING, "\x00", "\x1b", "\r", "\x9b"])
+def test_free_text_reads_as_it_is_signed(char: str) -> None:
+    with pytest.raises(BadName, match=f"U\\+{ord(char):04X}"):
+        values.free_text(f"approved{char}", where="comment")
+
+
+def test_a_file_name_does_not_turn_around() -> None:
+    with pytest.raises(BadPath, match="direction"):
+        values.check_artefact_path("model\u202egnp.exe")
+    values.check_artefact_path("דגם/דגם.bin")

@@ -8,8 +8,10 @@ import pytest
 from chains import LEAD, LEAD2, Chain, evidence, gate, key
 
 from manual_registry.core import events as kinds
+from manual_registry.core.folding import fold
+from manual_registry.core.incident import production_periods
 from manual_registry.core.results import LINK_KINDS, LinkStatus, Trace, TraceLink
-from manual_registry.core.state import fold
+from manual_registry.core.standing import Asked
 from manual_registry.core.statements import APPROVAL_NAMESPACE
 from manual_registry.core.touches import is_control, touched
 from manual_registry.core.walk import Look, Seen, walk, worst
@@ -134,7 +136,6 @@ def test_in_high_risk_more_is_owed() -> None:
         "pipeline",
         "environment",
         "evaluation",
-        "gates",
     }
 
 
@@ -154,7 +155,44 @@ def test_gates_that_failed(chain: Chain) -> None:
     assert found.status is OK  # the policy does not ask for it
     assert "robustness" in found.summary
     chain.attach("1", evidence=[file], gates=[gate("fairness", file, passed=False, metric={"lower": 0.1})])
-    assert link(trace(chain), "gates").status is BAD
+    after = trace(chain)
+    # The promotion rested on the reports of its time; the later one is told.
+    assert (link(after, "gates").status, after.broken) == (OK, False)
+    seq = chain.state.head_seq
+    assert f"later: a report of the robustness gate (event {seq - 1}) did NOT pass" in link(after, "gates").summary
+    assert f"a report of the fairness gate (event {seq}) did NOT pass (fairness.fairness_score: " in after.paragraph
+
+
+def test_gates_that_the_step_rested_on_and_that_had_failed_then(chain: Chain) -> None:
+    file, first = evidence("gates", "later.json"), evidence("gates", "gates.txt")
+    chain.register("2", gates=[gate("fairness", first, passed=False, metric={"lower": 0.1})])
+    chain.force(kinds.PROMOTED, chain.of("2"), chain.step("2", "staging"))
+    assert status(trace(chain, "2"))["gates"] is GONE  # performance and security had no report
+    chain.attach("2", evidence=[file], gates=[gate(name, file) for name in ("performance", "security", "fairness")])
+    assert status(trace(chain, "2"))["gates"] is GONE  # nor does a later one heal it
+
+
+def test_a_failed_gate_under_the_step_breaks_it() -> None:
+    chain, file = Chain(), evidence("gates", "gates.txt")
+    reports = [gate(name, file) for name in ("performance", "security")]
+    chain.register("1", gates=[*reports, gate("fairness", file, passed=False, metric={"lower": 0.1})])
+    chain.force(kinds.PROMOTED, chain.of("1"), chain.step("1", "staging"))
+    assert status(trace(chain))["gates"] is BAD
+    chain.attach("1", evidence=[file], gates=[gate("fairness", file)])
+    assert status(trace(chain))["gates"] is BAD
+
+
+def test_a_policy_of_a_later_day_judges_no_earlier_step(chain: Chain) -> None:
+    from manual_registry.core.policy import default_document
+    from manual_registry.core.values import Risk
+
+    stricter = {
+        **default_document(Risk.HIGH),
+        "production": {"gates": ["performance", "fairness", "security", "drift"]},
+    }
+    chain.policy_sign(policy=stricter)
+    assert status(trace(chain))["gates"] is OK
+    assert trace(chain).verified
 
 
 def test_a_gate_that_an_experimental_version_has_not_passed_breaks_nothing() -> None:
@@ -256,3 +294,68 @@ def test_the_paragraph_is_fit_for_an_incident_ticket(chain: Chain) -> None:
     assert "Its file is NOT as registered: GONE." in told
     assert "(code NOT found there)" in told
     assert "was not hashed again" in trace(chain, artefact=look(KNOWN)).paragraph
+
+
+# -- at a time, after a rollback, out of the archive -------------------------------------------------------
+
+
+def asked(chain: Chain, version: str, stay: int = 0, at: str = "2026-03-01") -> Asked:
+    """Return that a time was asked about in which ``version`` was in production."""
+    return Asked(at=at, stays=(production_periods(chain.record(version))[stay],))
+
+
+def at_time(chain: Chain, version: str, stay: int = 0) -> Trace:
+    """Walk as for `trace MODEL --at`."""
+    record = chain.record(version)
+    seen = Seen(artefact=look(), code=look(), data=(look(),), chain=look())
+    return walk(chain.state, record, seen, asked=asked(chain, version, stay))
+
+
+def test_at_a_time_the_paragraph_says_what_was_then(chain: Chain) -> None:
+    chain.to_production("2")
+    chain.end("1", "production")
+    since, until = production_periods(chain.record("1"))[0]
+    told = at_time(chain, "1").paragraph
+    assert told.startswith("churn 1 (a system, high risk) was in production at 2026-03-01: from ")
+    assert f"from {since[:16].replace('T', ' ')} UTC to {(until or '')[:16].replace('T', ' ')} UTC" in told
+    assert "deployed to production from " in told
+    assert "Now it is in archived, since " in told
+    assert "has been in" not in told
+    told = at_time(chain, "2").paragraph
+    assert "and is still" in told
+    assert "Now it is" not in told
+    assert "deployed" not in told.split(".")[0]
+
+
+def test_at_a_time_the_approval_of_that_stay_counts(chain: Chain) -> None:
+    first = chain.record("1").steps[-1].approval
+    chain.end("1", "production")
+    chain.to_production("2")
+    chain.unarchive("1")
+    plain = trace(chain)
+    assert link(plain, "approval").status is NONE
+    assert "No signed approval stands behind its last step" in plain.paragraph
+    assert "It was in production from " in plain.paragraph
+    assert "It came out of the archive: what staging asks is asked again" in plain.paragraph
+    then = at_time(chain, "1")
+    assert (link(then, "approval").status, link(then, "approval").detail["id"]) == (OK, first)
+    assert then.needed >= {"approval", "gates"}
+
+
+def test_a_rollback_that_is_not_ratified_is_told(chain: Chain) -> None:
+    chain.end("1", "production")
+    chain.to_production("2")
+    identifier = chain.roll_back("1")
+    found = trace(chain)
+    assert f"which no lead has ratified yet ({identifier}, due " in found.paragraph
+    assert "no lead has ratified yet" in link(found, "approval").summary
+    chain.sign(identifier, decision="rejected", comment="why?")
+    assert f"a lead REJECTED that ({identifier})" in trace(chain).paragraph
+
+
+def test_a_rollback_that_is_ratified_is_told(chain: Chain) -> None:
+    chain.end("1", "production")
+    chain.to_production("2")
+    identifier = chain.roll_back("1")
+    chain.sign(identifier)
+    assert f"ratified by {LEAD} ({identifier})." in trace(chain).paragraph

@@ -116,11 +116,13 @@ def test_a_lead_puts_it_in_force_and_then_it_bites(world: World, run: Runner) ->
     assert (document["differs"], document["differences"], document["signed_by"]) == (False, [], LEAD2)
     assert document["since"]["seq"] == events_in(world.root)
     done = promote(world, run)  # 0.85 at the lower end is below 0.88; the approval was given under the other policy
-    assert (done.status, done.codes) == (3, ["MR-P004", "MR-P011"])
+    assert (done.status, done.codes) == (3, ["MR-P004", "MR-W001"])
     assert "0.88" in done.error["message"]
     assert "policy" in done.error["details"]["reasons"][1]["message"]
     better = world.place / "better.json"
     better.write_text(json.dumps(gate("performance", lower=0.88)))
+    assert run("attach", REF, "--gates", better, "--json").codes == ["MR-P040"]  # it asks 0.8 only
+    better.write_text(json.dumps(gate("performance", lower=0.88, threshold=0.88)))
     assert run("attach", REF, "--gates", better).status == 0
     assert promote(world, run).status == 9
     world.approve(REF, "production")
@@ -172,29 +174,67 @@ def test_a_weaker_policy_is_marked_before_it_is_signed(world: World, run: Runner
     assert "weaker" in signed.err.lower()  # what is signed is shown first
 
 
-@pytest.mark.parametrize(
-    ("break_it", "told"),
-    [
-        (lambda text: text.replace("[policy]", "[policy"), "does not parse"),
-        (lambda text: text.replace("approval_hours = 48", "approval_hours = 49"), "approval_hours"),
-        (lambda text: text.replace("approval_hours = 48", "approval_hours = 0"), "approval_hours"),
-        (lambda text: text.replace("approval_hours", "aproval_hours"), "aproval_hours"),
-        (lambda text: re.sub(r'(\[policy.production\]\ngates = \["performance"), "fairness"', r"\1", text), "fairness"),
-        (lambda text: text.replace('risk = "high"', 'risk = "unacceptable"'), "risk"),
-        (lambda text: "colour = 1\n" + text, "colour"),
-    ],
-)
-def test_a_registry_toml_that_cannot_be_taken(
+UNUSABLE: list[tuple[Callable[[str], str], str]] = [
+    (lambda text: text.replace("[policy]", "[policy"), "does not parse"),
+    (lambda text: "colour = 1\n" + text, "colour"),
+    (lambda text: text.replace('path = "registry.xlsx"', "path = 3"), "workbook.path"),
+    (lambda text: text.replace('path = "registry.xlsx"', 'pth = "registry.xlsx"'), "workbook.pth"),
+]
+
+
+@pytest.mark.parametrize(("break_it", "told"), UNUSABLE)
+def test_a_registry_toml_that_cannot_be_taken_stops_writers_and_no_reader(
     world: World, run: Runner, break_it: Callable[[str], str], told: str
 ) -> None:
     path = world.root / "registry.toml"
     path.write_text(break_it(path.read_text(encoding="utf-8")), encoding="utf-8")
     before = tree(world.root)
-    for words in (("list",), ("note", REF, "hm"), ("policy", "sign", "--as", LEAD, "--key", world.key(LEAD))):
+    writers = (("note", REF, "hm"), ("policy", "sign", "--as", LEAD, "--key", world.key(LEAD)), ("reset-view",))
+    for words in (*writers, ("sync",)):
         done = run(*words, "--json")
-        assert (done.status, done.codes) == (7, ["MR-I025"])
+        assert (done.status, done.codes) == (7, ["MR-I025"]), words
         assert told in done.error["message"]
+    for words in (("list",), ("show", REF), ("status",), ("trace", REF), ("history",), ("policy", "show")):
+        done = run(*words)
+        assert done.status == 0, words
+        assert "registry.toml cannot be taken" in done.err, words
+        assert told in done.err, words
+    assert [one["code"] for one in run("verify", "--json").document["findings"] if told in one["message"]] == [
+        "MR-I025"
+    ]
     assert tree(world.root) == before
+
+
+@pytest.mark.parametrize(
+    ("break_it", "told"),
+    [
+        (lambda text: text.replace("approval_hours = 48", "approval_hours = 49"), "approval_hours"),
+        (lambda text: text.replace("approval_hours = 48", "approval_hours = 0"), "approval_hours"),
+        (lambda text: text.replace("approval_hours", "aproval_hours"), "aproval_hours"),
+        (lambda text: re.sub(r'(\[policy.production\]\ngates = \["performance"), "fairness"', r"\1", text), "fairness"),
+        (lambda text: text.replace('risk = "high"', 'risk = "unacceptable"'), "risk"),
+        (lambda text: text.replace('placed_on_market = "2026-01-01"', 'placed_on_market = "soon"'), "placed_on_market"),
+    ],
+)
+def test_a_policy_that_could_not_be_signed_stops_promotions_alone(
+    world: World, run: Runner, break_it: Callable[[str], str], told: str
+) -> None:
+    path = world.root / "registry.toml"
+    path.write_text(break_it(path.read_text(encoding="utf-8")), encoding="utf-8")
+    before = tree(world.root)
+    for words in (("list",), ("trace", REF), ("policy", "show")):
+        done = run(*words)
+        assert done.status == 0, words
+        assert "the policy in the ledger counts" in done.err, words
+        assert told in done.err, words
+    signed = run("policy", "sign", "--as", LEAD, "--key", world.key(LEAD), "--json")
+    assert (signed.status, signed.codes) == (7, ["MR-I025"])
+    assert told in signed.error["message"]
+    assert "MR-P014" in run("promote", REF, "--to", "production", "--json").codes
+    finding = next(one for one in run("verify", "--json").document["findings"] if told in one["message"])
+    assert (finding["code"], finding["severity"]) == ("MR-I025", "warning")
+    assert tree(world.root) == before
+    assert run("note", REF, "hm").status == 0
 
 
 def test_a_format_that_is_newer_than_the_tool(world: World, run: Runner) -> None:

@@ -58,7 +58,7 @@ def test_nothing_prompts_without_a_terminal(world: World) -> None:
     name = f"A{events_in(world.root)}"
     elsewhere = world.place / "new"
     missing = run("init", elsewhere, "--json", cwd=world.place)
-    assert (missing.status, missing.codes, missing.hint) == (2, ["MR-U004"], "mreg init --risk minimal")
+    assert (missing.status, missing.codes, missing.hint) == (2, ["MR-U004"], f"mreg init {elsewhere} --risk minimal")
     assert not elsewhere.exists()
     keyless = run("approval", "sign", name, "--as", LEAD, "--json")
     assert (keyless.status, keyless.codes) == (2, ["MR-U001"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -181,6 +182,30 @@ def test_a_folder_fits_as_a_whole(place: World, tmp_path: Path) -> None:
         shutil.copytree(place.place / f"folder-{version}", copy)
         (copy / ".DS_Store").write_bytes(b"left out")
         assert shown(place, copy) == f"folder@{version}"
+
+
+def test_names_that_no_artefact_has_do_not_keep_a_deployed_folder_from_being_looked_up(
+    place: World, tmp_path: Path
+) -> None:
+    """What runs somewhere is not registered: logs with a percent sign, links, fifos, empty folders, names of any kind."""
+    deployed = folder(
+        tmp_path / "deployed", {"serve 100%.log": b"log", "a\\b": b"x", "CON": b"y", "Log": b"1", "log": b"2"}
+    )
+    shutil.copytree(place.place / "folder-2", deployed / "model")
+    (deployed / "empty").mkdir()
+    (deployed / "gone").symlink_to("nowhere")
+    os.mkfifo(deployed / "pipe")
+    done = call("show", deployed, "--json", cwd=place.root)
+    assert (done.status, done.document["model"], done.document["version"]) == (0, "folder", "2")
+    strange = folder(tmp_path / "strange%", {"50%.bin": b"nobody's"})
+    nothing = failed(place, strange)
+    assert (nothing.status, nothing.codes) == (5, ["MR-N005"])
+    assert failed(place, strange / "50%.bin").status == 5
+    shutil.copy(place.place / "model-1.bin", tmp_path / "100%.bin")
+    assert shown(place, tmp_path / "100%.bin") == "churn@1"
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    assert failed(place, bare).status == 5
 
 
 def test_a_folder_that_fits_none_is_compared_file_by_file(place: World, tmp_path: Path) -> None:

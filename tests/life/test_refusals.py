@@ -92,7 +92,9 @@ def test_nine_when_a_stale_signature_was_asked_for_anew(world: World, run: Runne
     old.approve(REF, "production")
     older = here(old)
     stale = to_production(older, *as_pipeline(old))
-    assert (stale.status, stale.codes) == (3, ["MR-P010"])
+    again = f"mreg approval request {REF} --to production"
+    assert (stale.status, stale.codes, stale.hint) == (9, ["MR-W001"], again)
+    assert "more than 48 hours before; a new approval is needed" in stale.error["message"]
     assert older("approval", "list", "--json").document["approvals"][-1]["status"] == "expired"
     asked = result_of(older("approval", "request", REF, "--to", "production", "--json"), old.root, "approval-request")[
         "id"
@@ -268,7 +270,8 @@ def test_a_replacement_that_was_not_signed_for(world: World, run: Runner) -> Non
     world.approve("churn@2", "production")
     world.promote("churn@2", "production")
     done = to_production(run, *as_pipeline(world))
-    assert (done.status, done.codes) == (3, ["MR-P011"])
+    assert (done.status, done.codes) == (9, ["MR-W001"])
+    assert done.hint == f"mreg approval request {REF} --to production"
     assert "replaces" in done.error["message"]
     asked = result_of(run("approval", "request", REF, "--to", "production", "--json"), world.root, "approval-request")[
         "id"
@@ -283,7 +286,8 @@ def test_archiving_a_production_version_asks_the_approval_of_its_class(world: Wo
     world.promote(REF, "production")
     words = ("archive", REF, "--reason", "retired", "--json")
     done = run(*words)
-    assert (done.status, done.codes, done.hint) == (9, ["MR-W001"], f"mreg approval request {REF} --to archived")
+    again = f"mreg approval request {REF} --to archived"
+    assert (done.status, done.codes, done.hint) == (9, ["MR-W001"], again)
     assert run("deploy", REF, "--environment", "production").status == 0
     done = run(*words)
     assert (done.status, done.codes) == (3, ["MR-P016", "MR-W001"])

@@ -218,6 +218,49 @@ def test_metadata_that_cannot_be_taken(world: World, run: Runner, metadata: str,
     assert tree(world.root) == before
 
 
+@pytest.mark.parametrize("field", ["config", "prompt", "environment", "card", "gates"])
+@pytest.mark.parametrize("name", [
+    "../secret.yaml", "sub/../../secret.yaml", "{home}/secret.yaml", "/etc/passwd", "link.yaml", "linked/secret.yaml",
+    ".env", "sub/.hidden/x", "..\\secret.yaml", "id_ed25519", "https://example.org/x.yaml", "\\\\server\\x",
+])  # fmt: skip
+def test_a_metadata_file_from_elsewhere_picks_no_file_of_who_registers(
+    world: World, run: Runner, field: str, name: str
+) -> None:
+    """It was shipped beside an artefact; the person who registers did not write it."""
+    place = world.place / "shipped"
+    (place / "sub" / ".hidden").mkdir(parents=True)
+    for path in (world.place / "secret.yaml", place / ".env", place / "sub" / ".hidden" / "x"):
+        path.write_text("secret: yes\n")
+    (place / "link.yaml").symlink_to(world.place / "secret.yaml")
+    (place / "linked").symlink_to(world.place)
+    (place / "id_ed25519").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n")
+    named = name.format(home=world.place)
+    (place / "m.yaml").write_text(json.dumps({field: [named] if field == "gates" else named}))
+    (place / "model.bin").write_bytes(b"model")
+    before = tree(world.root)
+    done = run("register", "churn", "1", place / "model.bin", "--metadata", place / "m.yaml", "--json")
+    assert "MR-I007" in done.codes
+    assert done.status == 7
+    assert "secret: yes" not in done.err
+    assert tree(world.root) == before
+
+
+def test_what_lies_beside_the_metadata_file_is_taken_and_options_are_free(world: World, run: Runner) -> None:
+    place = world.place / "shipped"
+    (place / "sub").mkdir(parents=True)
+    (place / "sub" / "serving.yaml").write_text("threads: 2\n")
+    (world.place / "prompt.txt").write_text("be brief\n")
+    (place / "m.yaml").write_text(json.dumps({"config": "sub/serving.yaml"}))
+    register(
+        run, world, "1", world.artefact("1"), "--metadata", place / "m.yaml", "--prompt", world.place / "prompt.txt"
+    )
+    shown = run("show", "churn@1", "--json").document
+    assert (shown["config"]["path"], shown["prompt"]["path"]) == (
+        "evidence/config/serving.yaml",
+        "evidence/prompt/prompt.txt",
+    )
+
+
 def test_a_gate_report_that_claims_what_its_numbers_do_not_bear_out(world: World, run: Runner) -> None:
     report = world.place / "gate.json"
     report.write_text(json.dumps(gate("performance", lower=0.7)))

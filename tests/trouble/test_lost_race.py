@@ -18,7 +18,7 @@ from manual_registry.adapters.ledger_files import LedgerFiles
 from manual_registry.adapters.locks import WriteLock
 from manual_registry.core.canonical import parse
 from manual_registry.core.errors import (
-    ApprovalOutdated,
+    ApprovalWanted,
     ApproverUnfit,
     LostRace,
     NoNextVersion,
@@ -185,10 +185,10 @@ def test_two_promotions_in_between(world: World, slips: Slips) -> None:
     slips(lambda: world.promote("churn@2", "production"))
     with pytest.raises(RegistryError) as refused:
         world.promote("churn@1", "production")
-    assert any(isinstance(one, ApprovalOutdated) and "replaces" in one.message for one in refused.value.reasons), (
+    assert any(isinstance(one, ApprovalWanted) and "replaces" in one.message for one in refused.value.reasons), (
         refused.value.reasons
     )
-    assert refused.value.exit_status == 3
+    assert refused.value.exit_status == 9
     assert {row["version"]: row["stage"] for row in world.as_().list()} == {"1": "staging", "2": "production"}
     assert_whole(world.root)
 

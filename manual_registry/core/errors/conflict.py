@@ -81,3 +81,9 @@ class LostRace(Conflict):
     """Other writers were faster again and again."""
 
     code = "MR-C012"
+
+
+class ForeignTarget(Conflict):
+    """An experiment or registered model in MLflow that this registry did not make."""
+
+    code = "MR-C040"

@@ -141,3 +141,15 @@ class WorkbookUnreadable(IntegrityError):
     """The workbook cannot be read."""
 
     code = "MR-V002"
+
+
+class SignatureDoubtful(IntegrityError):
+    """A signature from the time in which, as its revocation says, somebody else may have had the key."""
+
+    code = "MR-S030"
+
+
+class TimestampFinding(IntegrityError):
+    """A time-stamp token in the ledger that does not hold."""
+
+    code = "MR-S020"

@@ -225,3 +225,33 @@ class FilesystemUnsuited(InvalidInput):
     """A source that cannot be read as it is (permission, I/O error)."""
 
     code = "MR-I036"
+
+
+class BadPredictions(InvalidInput):
+    """A predictions table that cannot be judged."""
+
+    code = "MR-I050"
+
+
+class BadTimestamp(InvalidInput):
+    """A time-stamp token, or certificates of a time-stamping authority, that cannot be read or do not hold."""
+
+    code = "MR-I051"
+
+
+class BadEnrolment(InvalidInput):
+    """An OIDC enrolment of a pipeline, or a key set in it, that cannot be used."""
+
+    code = "MR-I045"
+
+
+class MappingOpen(InvalidInput):
+    """A team's spreadsheet that cannot be read without a person's answers."""
+
+    code = "MR-I060"
+
+
+class BadTrackingAddress(InvalidInput):
+    """A tracking address that is no http or https address."""
+
+    code = "MR-I070"

@@ -147,3 +147,45 @@ class NeverInProduction(PolicyRefusal):
     """A rollback goes to a version that was in production."""
 
     code = "MR-P024"
+
+
+class DelegationScope(PolicyRefusal):
+    """A delegate approves what no delegation covers: another model, another day, or none was granted."""
+
+    code = "MR-P060"
+
+
+class ExceptionUnfit(PolicyRefusal):
+    """An exception for what is no failed gate of the version, or that lacks a root cause."""
+
+    code = "MR-P061"
+
+
+class ExceptionEnded(PolicyRefusal):
+    """A gate that failed was let through for a time, and the time is over."""
+
+    code = "MR-P062"
+
+
+class RetentionShort(PolicyRefusal):
+    """A high-risk registry keeps everything for ten years at least (AI Act Art. 18)."""
+
+    code = "MR-P063"
+
+
+class GateWeaker(PolicyRefusal):
+    """A gate report held against less than the policy asks."""
+
+    code = "MR-P040"
+
+
+class FilesInPlace(PolicyRefusal):
+    """The files of the version lie outside the registry, where they were adopted."""
+
+    code = "MR-P070"
+
+
+class BaselineIncomplete(PolicyRefusal):
+    """A version that was adopted lacks what its risk class asks of a registration."""
+
+    code = "MR-P071"

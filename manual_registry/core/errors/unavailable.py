@@ -45,3 +45,39 @@ class SigningFailed(Unavailable):
     """The key holder (agent, ssh-keygen, token) did not sign."""
 
     code = "MR-X006"
+
+
+class TimestampUnavailable(Unavailable):
+    """The time-stamping authority is not there, refuses, or answered with something else."""
+
+    code = "MR-X020"
+
+
+class TokenUnavailable(Unavailable):
+    """The CI system did not give the identity token that it was asked for."""
+
+    code = "MR-X015"
+
+
+class ServerDown(Unavailable):
+    """An MLflow server that does not answer, or not as one."""
+
+    code = "MR-X040"
+
+
+class WrongCredentials(Unavailable):
+    """An MLflow server that does not let us in."""
+
+    code = "MR-X041"
+
+
+class ServerTooOld(Unavailable):
+    """An MLflow server from before logged models."""
+
+    code = "MR-X042"
+
+
+class ServerRefused(Unavailable):
+    """An MLflow server that refused a request."""
+
+    code = "MR-X043"

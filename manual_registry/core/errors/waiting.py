@@ -9,3 +9,9 @@ class ApprovalWanted(RegistryError):
     """The approver's signature is the only thing missing."""
 
     code, status = "MR-W001", 9
+
+
+class BaselineUnconfirmed(RegistryError):
+    """No lead has confirmed yet what an adopted sheet stated."""
+
+    code, status = "MR-W070", 9

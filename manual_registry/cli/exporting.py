@@ -1,0 +1,139 @@
+"""Commands that write the register for other programs: export csv, export mlflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from manual_registry.cli.ask import progress
+from manual_registry.cli.destination import check_destination
+from manual_registry.cli.options import group, is_stdout, output_option
+from manual_registry.cli.output import answer, clean, emit, head_line, out, out_bytes, write_file
+from manual_registry.cli.session import Session, pass_session
+from manual_registry.core.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from manual_registry.registry.handover import Handover
+
+#: So many mismatches are shown to a person; --json has them all.
+SHOWN = 40
+
+
+@group("export", example="mreg export csv -o register.csv")
+def export_command() -> None:
+    """Write the register for other programs."""
+
+
+@export_command.command("csv", example="mreg export csv -o register.csv")
+@output_option(required=True)
+@pass_session
+def csv_command(session: Session, *, output: Path) -> None:
+    """Write one line per version as CSV; no cell can act as a formula."""
+    registry = session.open()
+    data = registry.export_csv()
+    if is_stdout(output):
+        out_bytes(data)
+        return
+    check_destination(session, output)
+    write_file(output, data)
+    count = len(data.splitlines()) - 1
+    if session.json:
+        emit({"schema": "manual-registry/export-csv/1", "path": str(output), "versions": count})
+    else:
+        out(f"wrote {clean(output)}: {count} version{'' if count == 1 else 's'}")
+
+
+@export_command.command("mlflow", example="mreg export mlflow --tracking-uri http://127.0.0.1:5000 --dry-run")
+@click.option("--tracking-uri", required=True, metavar="URI", help="The MLflow server, http or https.")
+@click.option("--model", metavar="NAME", help="That model alone.")
+@click.option("--dry-run", is_flag=True, help="Write nothing; say what would be, and what MLflow cuts or renames.")
+@click.option("--verify-only", is_flag=True, help="Write nothing to MLflow; read and hash everything, and compare.")
+@click.option("--record", is_flag=True, help="With --verify-only: keep the outcome in the ledger.")
+@click.option(
+    "--alias",
+    type=click.Choice(["production", "champion"]),
+    default="production",
+    show_default=True,
+    help="What MLflow calls the production version.",
+)
+@pass_session
+def mlflow_command(
+    session: Session,
+    *,
+    tracking_uri: str,
+    model: str | None,
+    dry_run: bool,
+    verify_only: bool,
+    record: bool,
+    alias: str,
+) -> None:
+    """Export to MLflow, and prove it.
+
+    Whatever was written is read back, hashed and compared; again brings only what is new, and overwrites nothing that
+    somebody changed in MLflow. Credentials come from MLflow's own environment variables.
+
+    Exit status 4: something in MLflow is not as the register says.
+    """
+    registry = session.open()
+    with progress("export") as bar:
+        done = registry.export_mlflow(
+            tracking_uri,
+            model=model,
+            dry_run=dry_run,
+            verify_only=verify_only,
+            record=record,
+            alias=alias,
+            progress=bar,
+        )
+    answer(session, done.document(), _lines(done))
+    if done.head is not None and not session.json:
+        out(head_line(done.head))
+    if done.mismatches:
+        click.get_current_context().exit(IntegrityError.status)
+
+
+def _lines(done: Handover) -> Iterator[str]:
+    document = done.document()
+    yield from (_object_line(one) for one in document.get("plan", ()))
+    for one in () if done.action == "dry-run" else document["exported"]:
+        yield f"exported  {clean(one['model'])}@{clean(one['version'])}: version {one['number']} there"
+    for one in done.outcomes:
+        if one.number is None and done.action != "dry-run":
+            yield f"left out  {clean(one.model)}@{clean(one.version)}: {clean(one.reason)}"
+    for remark in done.remarks if done.action == "dry-run" else ():
+        yield f"{remark['problem']:<9} {_ref(remark)} {clean(remark['place'])} {clean(remark['name'])}: {clean(remark['instead'])}"
+    for mismatch in document["mismatches"][:SHOWN]:
+        yield f"differs   {_difference(mismatch)}"
+    if len(done.mismatches) > SHOWN:
+        yield f"differs   and {len(done.mismatches) - SHOWN} more; --json lists them all"
+    yield _sum(done)
+
+
+def _object_line(one: dict[str, object]) -> str:
+    word = "would make" if one["new"] else f"would write {one['values']} values of" if one["values"] else "stands"
+    return f"{word:<10} {clean(one['object'])} {clean(one['name'])}"
+
+
+def _ref(one: dict[str, str | None]) -> str:
+    return clean(f"{one['model']}@{one['version']}" if one["version"] else one["model"])
+
+
+def _difference(one: dict[str, str | None]) -> str:
+    told = f"{_ref(one)} {one['place']} {one['field']}: {one['problem']}"
+    if one["problem"] == "changed":
+        told += f", {one['found']!r} instead of {one['expected']!r}"
+    elif one["found"] is not None:
+        told += f", {one['found']}"
+    return clean(told)
+
+
+def _sum(done: Handover) -> str:
+    there = sum(one.number is not None for one in done.outcomes)
+    place = f"MLflow {clean(done.server)} at {clean(done.uri)}"
+    if done.action == "dry-run":
+        return f"{place}: nothing was written; {there} of {len(done.outcomes)} versions are there"
+    told = "no mismatch" if not done.mismatches else f"{len(done.mismatches)} mismatches"
+    return f"{place}: {there} of {len(done.outcomes)} versions, {done.requests} writes, {told}"

@@ -1,0 +1,158 @@
+"""MLflow -> record: what a version of theirs is in the register's terms.
+
+A version that this tool exported brings its own record.json, which is taken whole once its tags vouch for it; of any
+other, tags, params, metrics and data sets say what they can, and :attr:`Returned.not_kept` lists what has no place.
+Pure, as :mod:`mapping` is.
+
+Round trip (tests/handover/test_mapping.py): ``returned(version_entities(state, record), record_bytes)`` has the members
+with which the version was registered.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from manual_registry.core.canonical import encode
+from manual_registry.core.errors import BadValue
+from manual_registry.core.handover import mapping
+from manual_registry.core.handover.entities import Dataset, Run, VersionEntities
+from manual_registry.core.handover.limits import unspelled
+from manual_registry.core.handover.record import read_record
+from manual_registry.core.times import stamp
+
+_SHORTENED: Final = re.compile(r"… \[[0-9]+ characters, sha256:[0-9a-f]{64}\]\Z")
+_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+#: Params that are JSON of these beginnings were no plain text here.
+_JSON: Final = ("{", "[", "true", "false", "null")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Returned:
+    """A version as the register would keep it.
+
+    ``members`` are those of a registration that could be told, ``tags`` the person's own; ``stage`` as stated there;
+    ``whole``: they come from record.json and are those of the registration, not read out of MLflow's fields.
+    """
+
+    model: str
+    version: str
+    members: Mapping[str, Any]
+    tags: Mapping[str, str]
+    stage: str | None
+    whole: bool
+    not_kept: tuple[str, ...] = field(default=())
+
+
+def identity(tags: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """Return (registry id, model, version) that an object's tags name; None: this tool did not make it."""
+    found = tuple(tags.get(name) for name in (mapping.REGISTRY_ID, mapping.MODEL, mapping.VERSION))
+    return (found[0], found[1], found[2]) if found[0] and found[1] and found[2] else None
+
+
+def returned(entities: VersionEntities, *, record: bytes | None = None) -> Returned:
+    """Return the version in the register's terms; ``record`` are the bytes of its record.json, where there is one.
+
+    Raises what :func:`read_record` raises, :class:`BadValue` for a record.json that is another version's.
+    """
+    tags = entities.registered.tags if entities.registered is not None else {}
+    if record is not None:
+        return _whole(read_record(record), tags)
+    own = identity(tags)
+    model, version = (own[1], own[2]) if own else (entities.model, entities.version)
+    members = _from_run(entities.run) if entities.run is not None else {}
+    members["owner"] = tags.get("aisdp.owner") or members.get("owner")
+    return Returned(
+        model=model,
+        version=version,
+        members=members,
+        tags=_own_tags(tags),
+        stage=tags.get("manual_registry.stage"),
+        whole=False,
+        not_kept=tuple(_not_kept(entities)),
+    )
+
+
+def _whole(document: Mapping[str, Any], tags: Mapping[str, str]) -> Returned:
+    said = (document["registry"]["id"], document["model"], document["version"])
+    if identity(tags) not in (said, None):
+        raise BadValue(f"record.json is that of {said[1]}@{said[2]}, the tags name another version")
+    registration = {**document["registration"], **document["fields"]}
+    return Returned(
+        model=said[1],
+        version=said[2],
+        members=registration,
+        tags=document["tags"],
+        stage=document["row"]["stage"],
+        whole=True,
+    )
+
+
+def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    ours = {unspelled(name[len(mapping.TAG) :]): value for name, value in tags.items() if name.startswith(mapping.TAG)}
+    theirs = {
+        name: value for name, value in tags.items() if not name.startswith(("manual_registry.", "aisdp.", "mlflow."))
+    }
+    return {**theirs, **ours}
+
+
+def _from_run(run: Run) -> dict[str, Any]:
+    metrics: dict[str, float] = {}
+    subgroups: dict[str, dict[str, dict[str, float]]] = {}
+    for one in run.metrics:
+        parts = [unspelled(part) for part in one.name.split("/")]
+        if one.name.startswith(mapping.SUBGROUP) and len(parts) == 4:
+            subgroups.setdefault(parts[1], {}).setdefault(parts[2], {})[parts[3]] = one.value
+        elif not one.name.startswith(mapping.GATE):
+            metrics[unspelled(one.name)] = one.value
+    commit, repository = (run.tags.get(f"mlflow.source.git.{name}") for name in ("commit", "repoURL"))
+    source = run.tags.get("mlflow.source.name")
+    return {
+        "code": {"commit": commit, "repository": repository} if commit else None,
+        "training_data": [reference(one) for one in run.datasets if one.context != "evaluation"],
+        "training_date": stamp(datetime.fromtimestamp((run.start or 0) / 1000, UTC)) if run.start else None,
+        "hyperparameters": {unspelled(name): hyperparameter(value) for name, value in run.params.items()} or None,
+        "metrics": metrics or None,
+        "subgroup_metrics": subgroups or None,
+        "pipeline_run": source if source != "manual-registry" else None,
+        "description": run.tags.get("mlflow.note.content"),
+        "owner": run.tags.get("mlflow.user"),
+    }
+
+
+def hyperparameter(text: str) -> Any:
+    """Return a param as the value that it most likely was: a number, a bool, a list or mapping in JSON, else text."""
+    if not _NUMBER.fullmatch(text) and not text.startswith(_JSON):
+        return text
+    try:
+        return encode(json.loads(text))
+    except (ValueError, RecursionError, BadValue):
+        return text
+
+
+def reference(dataset: Dataset) -> dict[str, str]:
+    """Return the reference and digest of a data set: ours as it was registered, theirs by name and digest."""
+    try:
+        source = json.loads(dataset.source)
+    except ValueError:
+        source = None
+    if isinstance(source, dict) and isinstance(source.get("reference"), str):
+        return {"reference": source["reference"], "hash": str(source.get("hash", dataset.digest))}
+    return {"reference": f"mlflow:{dataset.name}@{dataset.digest}", "hash": dataset.digest}
+
+
+def _not_kept(entities: VersionEntities) -> list[str]:
+    """List what cannot come back out of MLflow's fields alone."""
+    run, found = entities.run, []
+    if run is not None:
+        found += [f"param {name}: shortened there" for name, value in run.params.items() if _SHORTENED.search(value)]
+        found += [f"metric {one.name}: step {one.step}" for one in run.metrics if one.step]
+        found += [f"data set {one.name}: for evaluation" for one in run.datasets if one.context == "evaluation"]
+        found += [f"tag {name} of the run" for name in run.tags if not name.startswith(("mlflow.", "manual_registry."))]
+    if entities.registered is not None and entities.registered.description:
+        found.append("description of the model version")
+    return found
