@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ settings.register_profile(
     "laws", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=bool(os.environ.get("CI"))
 )
 settings.load_profile("laws")
+
+# A shell starts its background jobs with Ctrl-C ignored, and programs hand that on to theirs: tests that press it ...
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ... start from what a terminal gives
 
 #: What a CI system or a person's shell sets and a test must not inherit.
 _FOREIGN = (

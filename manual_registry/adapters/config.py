@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from manual_registry.adapters.workbook_place import DEFAULT, place_problem
 from manual_registry.core.errors import BadConfig, FormatTooNew, Json, RegistryError
 from manual_registry.core.policy import policy_from, system_refusals
 from manual_registry.core.times import normal_stamp
@@ -83,10 +84,20 @@ def load(root: Path) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         mend = f"open {path} and mend that line"
         return _unusable(BadConfig(f"{FILE} does not parse: {problem}", location=FILE, hint=mend))
-    return _config(document)
+    return _at_its_place(root, _config(document))
 
 
-_WORKBOOK = "registry.xlsx"
+def _at_its_place(root: Path, found: Config) -> Config:
+    """Refuse a ``[workbook] path`` at which a workbook would be written over something else."""
+    why = place_problem(root, found.workbook)
+    if why is None:
+        return found
+    told = f"{FILE}: workbook.path {found.workbook!r} {why}"
+    mend = f"name a place of its own that ends in .xlsx, such as path = {_text(_WORKBOOK)}"
+    return _unusable(BadConfig(told, location=FILE, hint=mend))
+
+
+_WORKBOOK = DEFAULT
 
 
 def _unusable(problem: RegistryError, workbook: str = _WORKBOOK) -> Config:

@@ -20,8 +20,15 @@ from manual_registry.core.errors import PathEscapes
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _KEY: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File-|AGE-SECRET-KEY-1")
-#: Keys are small, and what says that it is one stands at the beginning.
-_KEY_SIZE, _KEY_HEAD = 1 << 17, 1 << 12
+#: Further down, where a document may speak of keys, only what has the key itself below its first line.
+_WHOLE_KEY: Final = re.compile(
+    rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----(\s|\\[nr])+(Proc-Type:|Version:|Comment:|[A-Za-z0-9+/=]{16})"
+    rb"|PuTTY-User-Key-File-\d+:|AGE-SECRET-KEY-1[A-Z0-9]{50}"
+)
+_KEY_WORDS: Final = (b"PRIVATE KEY", b"PuTTY-User-Key-File-", b"AGE-SECRET-KEY-1")
+#: Keys are small, and mostly stand at the beginning; a text is read whole up to its size, of anything larger the head.
+_KEY_SIZE, _KEY_HEAD, _TEXT_SIZE, _LARGE_HEAD = 1 << 17, 1 << 12, 16 << 20, 1 << 16
+_BYTE_ORDER: Final = (b"\xff\xfe", b"\xfe\xff")
 _LONGEST: Final = 4096
 
 
@@ -104,13 +111,18 @@ def _plain(top: Path, parts: Sequence[str]) -> bool:
     return True
 
 
+def private_key_in(path: Path) -> Path | None:
+    """Return the first file of ``path`` (a file, or a directory with all below it, hidden or not) that holds a key."""
+    return next((file for file in _files(path) if _is_key(file)), None)
+
+
 def _refuse_keys(path: Path, typed: str, where: str) -> None:
-    for file in _files(path):
-        if _is_key(file):
-            inside = "" if file == path else f" ({file.relative_to(path)})"
-            raise PathEscapes(
-                f"{where} {_shown(typed)}{inside}: holds a private key; it must not get into a registry", location=where
-            )
+    file = private_key_in(path)
+    if file is not None:
+        inside = "" if file == path else f" ({file.relative_to(path)})"
+        raise PathEscapes(
+            f"{where} {_shown(typed)}{inside}: holds a private key; it must not get into a registry", location=where
+        )
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -123,17 +135,24 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _is_key(path: Path) -> bool:
-    """Tell whether a small file begins as private keys do; what cannot be read is told when it is copied."""
+    """Tell whether a file holds a private key; what cannot be read is told when it is copied."""
     try:
-        facts = path.lstat()
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > _KEY_SIZE:
+        if not stat.S_ISREG(path.lstat().st_mode):
             return False
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            size = os.fstat(descriptor).st_size
+            head = file.read(_LARGE_HEAD)
+            text = head.startswith(_BYTE_ORDER) or b"\0" not in head
+            data = head + file.read(_TEXT_SIZE) if size <= _KEY_SIZE or (text and size <= _TEXT_SIZE) else head
     except OSError:
         return False
-    try:
-        return _KEY.search(os.read(descriptor, _KEY_HEAD)) is not None
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
+    plain = _one_byte(data)
+    if not any(word in plain for word in _KEY_WORDS):
+        return False  # sooner than by the expressions
+    return (size <= _KEY_SIZE and _KEY.search(plain, 0, _KEY_HEAD) is not None) or _WHOLE_KEY.search(plain) is not None
+
+
+def _one_byte(data: bytes) -> bytes:
+    """Return UTF-16, with its mark or without, as one byte a character; anything else as it is."""
+    return data.replace(b"\0", b"") if b"\0" in data[:_KEY_HEAD] else data

@@ -109,11 +109,13 @@ class Settled:
 class Seen:
     """What this machine knows of one registry's workbook.
 
-    ``written`` is the SHA-256 of what this machine wrote there last; ``merged`` those of copies that were merged.
+    ``written`` is the SHA-256 of what this machine wrote there last; ``merged`` those of copies that were merged,
+    ``settling`` those of copies that were read, and not all of which could be taken.
     """
 
     written: str | None = None
     merged: tuple[str, ...] = ()
+    settling: tuple[str, ...] = ()
 
 
 #: How many merged copies are remembered.
@@ -143,11 +145,16 @@ def _settled_file(root: Path) -> Path:
 def recall_view(root: Path, workbook: Path) -> Seen:
     """Return what is known of the workbook of the registry at ``root``; nothing is known when it cannot be read."""
     record = _read(_view_file(root, workbook)) or {}
-    written, merged = record.get("written"), record.get("merged")
+    written = record.get("written")
     return Seen(
         written=written if isinstance(written, str) else None,
-        merged=tuple(one for one in merged if isinstance(one, str)) if isinstance(merged, list) else (),
+        merged=_texts(record.get("merged")),
+        settling=_texts(record.get("settling")),
     )
+
+
+def _texts(found: Any) -> tuple[str, ...]:
+    return tuple(one for one in found if isinstance(one, str)) if isinstance(found, list) else ()
 
 
 def remember_written(root: Path, workbook: Path, sha256: str) -> None:
@@ -155,11 +162,15 @@ def remember_written(root: Path, workbook: Path, sha256: str) -> None:
     _remember_view(root, workbook, replace(recall_view(root, workbook), written=sha256))
 
 
-def remember_merged(root: Path, workbook: Path, sha256: str) -> None:
-    """Remember that a copy of the workbook was merged."""
+def remember_merged(root: Path, workbook: Path, sha256: str, *, whole: bool = True) -> None:
+    """Remember that a copy of the workbook was merged; not ``whole``: some of its edits could not be taken."""
     seen = recall_view(root, workbook)
-    merged = (*(one for one in seen.merged if one != sha256), sha256)[-_MERGED:]
-    _remember_view(root, workbook, replace(seen, merged=merged))
+    merged, settling = (tuple(one for one in known if one != sha256) for known in (seen.merged, seen.settling))
+    if whole:
+        merged = (*merged, sha256)[-_MERGED:]
+    else:
+        settling = (*settling, sha256)[-_MERGED:]
+    _remember_view(root, workbook, replace(seen, merged=merged, settling=settling))
 
 
 def _remember_view(root: Path, workbook: Path, seen: Seen) -> None:

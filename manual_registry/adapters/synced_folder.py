@@ -57,12 +57,20 @@ def copy_candidates(workbook: Path) -> list[Path]:
         return []
 
 
-def _looks_like(name: str, workbook: Path) -> bool:
+def old_workbooks(root: Path, workbook: Path) -> list[Path]:
+    """Return the spreadsheets in ``root`` that the workbook may have been before its path was changed; opens nothing."""
+    here = workbook.resolve()
+    try:
+        found = sorted(path for path in root.resolve().iterdir() if _is_spreadsheet(path.name))
+    except OSError:
+        return []
+    return [path for path in found if path != here and path.is_file() and not path.is_symlink()]
+
+
+def _is_spreadsheet(name: str) -> bool:
     lower = name.lower()
-    return (
-        name != workbook.name
-        and lower.endswith((".xlsx", ".xlsm"))
-        and workbook.stem.lower() in lower
-        and not lower.startswith((".", "~$"))
-        and ".set-aside" not in lower
-    )
+    return lower.endswith((".xlsx", ".xlsm")) and not lower.startswith((".", "~$")) and ".set-aside" not in lower
+
+
+def _looks_like(name: str, workbook: Path) -> bool:
+    return name != workbook.name and _is_spreadsheet(name) and workbook.stem.lower() in name.lower()

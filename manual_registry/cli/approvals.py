@@ -83,7 +83,7 @@ def approval_statement(
         raise UsageError("with --json, write the statement to a file: -o FILE")
     registry = session.open()
     if not to_stdout:
-        check_destination(session, output)
+        check_destination(session, output, fresh=True)
     data, result = registry.approval_statement(id_, as_=as_, reject=reject, comment=comment)
     if to_stdout:
         out_bytes(data)

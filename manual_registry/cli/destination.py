@@ -1,32 +1,21 @@
 """Files that the command line itself writes (``-o``, ``--template``).
 
-Rule held here: none of them lands on a name that belongs to the registry.
+Rule held here: none of them lands on a name that belongs to the registry, or on a file that somebody may still need.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from manual_registry.cli.options import is_stdout
 from manual_registry.cli.output import clean, out, write_file
 from manual_registry.cli.session import Session
 from manual_registry.core.errors import DestinationTaken
 
-#: Names in the root that are the registry's own.
-OWN_NAMES = frozenset(
-    {
-        "registry.toml",
-        "registry.xlsx",
-        "readme.txt",
-        "format.md",
-        ".gitattributes",
-        "allowed_signers",
-        "ledger",
-        "models",
-        "archive",
-        "approvals",
-    }
-)
+#: Nothing that a command writes is larger, in bytes.
+_MOST: Final = 64 * 1024 * 1024
 
 
 def check_destination(session: Session, path: Path, *, fresh: bool = False) -> None:
@@ -39,11 +28,9 @@ def check_destination(session: Session, path: Path, *, fresh: bool = False) -> N
 def _problem(session: Session, path: Path, fresh: bool) -> str | None:
     if path.is_dir():
         return "is a directory"
-    if session.opened is not None:
-        root, target = session.opened.root.resolve(), path.parent.resolve() / path.name
-        if target.is_relative_to(root) and target.relative_to(root).parts[0].lower() in OWN_NAMES:
-            return "belongs to the registry"
-    if fresh and (path.exists() or path.is_symlink()):
+    if session.opened is not None and session.opened.owns(path):
+        return "belongs to the registry"
+    if fresh and (path.is_file() or (path.is_symlink() and not path.exists())):  # a device or a pipe is written to
         return "exists already and is not overwritten"
     return None
 
@@ -56,11 +43,28 @@ def make_folder(path: Path) -> None:
         raise DestinationTaken(f"{path.parent}: cannot be made: {problem.strerror}", location=str(path)) from problem
 
 
-def deliver(session: Session, path: Path | None, data: bytes) -> None:
-    """Write ``data`` to the file of ``-o`` and say so; nothing when ``-o`` is standard output."""
+def _holds(path: Path, data: bytes, replaces: Callable[[bytes], bool] | None) -> bool:
+    """Tell whether a file has exactly these bytes, or those of an earlier run: written again, nothing is lost."""
+    try:
+        if not path.is_file() or path.stat().st_size > _MOST:
+            return False
+        found = path.read_bytes()
+        return found == data or (replaces is not None and replaces(found))
+    except OSError:
+        return False  # told where it is written
+
+
+def deliver(
+    session: Session, path: Path | None, data: bytes, *, replaces: Callable[[bytes], bool] | None = None
+) -> None:
+    """Write ``data`` to the file of ``-o`` and say so; nothing when ``-o`` is standard output.
+
+    Raises :class:`DestinationTaken` where a file stands with other bytes, unless ``replaces`` says of them that they
+    are what an earlier run wrote: whose they are cannot be known else.
+    """
     if path is None or is_stdout(path):
         return
-    check_destination(session, path)
+    check_destination(session, path, fresh=not _holds(path, data, replaces))
     write_file(path, data)
     if not session.json:
         out(f"written to {clean(path)}")

@@ -46,7 +46,11 @@ def exception_grant(
     production then makes verify fail. A gate without a report cannot be let through.
     """
     registry = session.open()
-    facts = {"version": ref, **{name.replace("_", " "): value for name, value in given.items() if value is not None}}
+    facts = {
+        "version": ref,
+        **registry.exception_facts(ref, gate=given["gate"]),
+        **{name.replace("_", " "): value for name, value in given.items() if value is not None},
+    }
     agree(session, "Let a failed gate through", facts, as_=as_, yes=yes, key=key)
     result = registry.exception_grant(ref, **given, as_=as_, key=key)
     finish_change(session, result, f"granted exception {result.id}", same=f"exception {result.id} stands so already")

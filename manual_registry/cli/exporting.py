@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,19 +32,32 @@ def export_command() -> None:
 @output_option(required=True)
 @pass_session
 def csv_command(session: Session, *, output: Path) -> None:
-    """Write one line per version as CSV; no cell can act as a formula."""
+    """Write one line per version as CSV; no cell can act as a formula.
+
+    FILE is written over only where it is an earlier export.
+    """
     registry = session.open()
     data = registry.export_csv()
     if is_stdout(output):
         out_bytes(data)
         return
-    check_destination(session, output)
-    write_file(output, data)
+    check_destination(session, output, fresh=not _is_export(output, data))
+    write_file(output, codecs.BOM_UTF8 + data)  # without the mark Excel and LibreOffice do not take it for UTF-8
     count = len(data.splitlines()) - 1
     if session.json:
         emit({"schema": "manual-registry/export-csv/1", "path": str(output), "versions": count})
     else:
         out(f"wrote {clean(output)}: {count} version{'' if count == 1 else 's'}")
+
+
+def _is_export(path: Path, data: bytes) -> bool:
+    """Tell whether a file begins with the columns that every export begins with."""
+    first = b",".join(data.split(b",")[:6]) + b","
+    try:
+        with path.open("rb") as file:
+            return file.read(len(first) + len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8).startswith(first)
+    except OSError:
+        return False  # there is none, or it cannot be read: told where it is written
 
 
 @export_command.command("mlflow", example="mreg export mlflow --tracking-uri http://127.0.0.1:5000 --dry-run")

@@ -110,7 +110,7 @@ def _thresholds(typed: tuple[str, ...]) -> dict[str, float]:
 
 
 def _end(session: Session, outcome: GateRun, output: Path | None) -> None:
-    deliver(session, output, outcome.reports_bytes())
+    deliver(session, output, outcome.reports_bytes(), replaces=_are_reports)
     if not session.json and is_stdout(output):
         out(outcome.reports_bytes().decode().rstrip("\n"))
     elif not session.json:
@@ -120,6 +120,18 @@ def _end(session: Session, outcome: GateRun, output: Path | None) -> None:
     outcome.refuse()
     if session.json:
         emit(outcome.document())
+
+
+def _are_reports(data: bytes) -> bool:
+    """Tell whether a file holds gate reports, as an earlier run wrote them."""
+    import json
+
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return False
+    members = {"gate", "passed", "metrics"}
+    return isinstance(found, list) and all(isinstance(one, dict) and members <= one.keys() for one in found)
 
 
 def _lines(outcome: GateRun) -> list[str]:

@@ -140,7 +140,8 @@ def anchor_command(session: Session, output: Path | None, tsa: str | None, tsa_r
 def _stamped(session: Session, output: Path | None, tsa: str, tsa_roots: Path | None) -> None:
     registry = session.open()
     if output is not None and not is_stdout(output):  # before anything is written that would need it
-        check_destination(session, output)
+        for path in (output, output.with_name(f"{output.name}.tsr")):
+            check_destination(session, path, fresh=True)
     result, line, token = registry.anchor_with(tsa, tsa_roots=tsa_roots)
     deliver(session, output, f"{line}\n".encode())
     if output is not None and not is_stdout(output):

@@ -68,9 +68,12 @@ def approver_command() -> None:
 def approver_add(
     session: Session, *, person: str, role: str, public_key: Path, as_: str | None, key: Path | None, yes: bool
 ) -> None:
-    """Enrol somebody with a key. The first lead of a registry signs with the own key."""
+    """Enrol somebody with a key. The first lead of a registry signs with the own key.
+
+    Somebody whose key was revoked may be enrolled again, with a new one.
+    """
     registry = session.open()
-    facts = {"person": person, "role": role, "public key": str(public_key)}
+    facts = {"person": person, "role": role, **registry.pipeline_facts(public_key=public_key)}
     agree(session, "Enrol an approver", facts, as_=as_, yes=yes, key=key)
     result = registry.approver_add(person, role=role, public_key=public_key, as_=as_, key=key)
     finish_change(
@@ -158,9 +161,12 @@ def approver_delegate(
 @yes_option
 @pass_session
 def approver_recover(session: Session, *, person: str, public_key: Path, key: Path, yes: bool) -> None:
-    """Enrol a lead with the recovery key, when no lead can sign."""
+    """Enrol a lead with the recovery key, when no lead can sign.
+
+    A lead who stands in the roster is given the new key in the place of the one that is lost.
+    """
     registry = session.open()
-    facts = {"person": person, "role": "ai-governance-lead", "public key": str(public_key)}
+    facts = {"person": person, "role": "ai-governance-lead", **registry.pipeline_facts(public_key=public_key)}
     agree(session, "Enrol a lead with the recovery key", facts, as_="recovery", yes=yes, key=key)
     result = registry.approver_recover(person, public_key=public_key, recovery_key=key)
     finish(session, result, f"enrolled {person} as a lead", same=f"{person} was enrolled so already; nothing changed")

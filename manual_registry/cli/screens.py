@@ -141,6 +141,7 @@ def review_lines(document: Mapping[str, Any]) -> list[str]:
     change = f"{review.get('from')} -> {review.get('to')}"
     facts = {
         "change": change + (f", replaces {review['replaces']}" if review.get("replaces") else ""),
+        "ratifies": _rollback_text(review.get("rollback")),
         "registered by": review.get("registered_by"),
         "registered at": moment(review["registered_at"]) if review.get("registered_at") else None,
         "blake3": review.get("blake3"),
@@ -158,6 +159,14 @@ def review_lines(document: Mapping[str, Any]) -> list[str]:
     for one in review.get("exceptions") or []:
         lines += _exception_lines(one)
     return lines
+
+
+def _rollback_text(found: Mapping[str, Any] | None) -> str | None:
+    """Say that what is asked has happened already, in a hurry, and why."""
+    if found is None:
+        return None
+    who = f"{found['actor']} (pipeline {found['pipeline']})" if found.get("pipeline") else str(found["actor"])
+    return f"the ROLLBACK of event {found['event']} by {who} at {moment(found['at'])}, because: {found['reason']}"
 
 
 def _exception_lines(one: Mapping[str, Any]) -> list[str]:

@@ -192,7 +192,8 @@ def _story(session: Session, line: str) -> None:
 @command("reset-view", example="mreg reset-view")
 @pass_session
 def reset_view_command(session: Session) -> None:
-    """Write registry.xlsx anew; the old one is set aside."""
-    result = session.open().reset_view()
-    done = "wrote registry.xlsx anew"
+    """Write the workbook anew; the old one is set aside."""
+    registry = session.open()
+    result = registry.reset_view()
+    done = f"wrote {clean(registry.workbook)} anew"
     finish(session, result, done, same=done)

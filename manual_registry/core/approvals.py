@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import Any, Final
 
 from manual_registry.core import delegations
@@ -28,6 +29,7 @@ from manual_registry.core.errors import (
     SelfApproval,
     SignatureStranger,
 )
+from manual_registry.core.ratifying import too_late
 from manual_registry.core.sshsig import verify
 from manual_registry.core.state import Approver, Request, State
 from manual_registry.core.statements import (
@@ -36,6 +38,7 @@ from manual_registry.core.statements import (
     Position,
     approval_line,
     differing,
+    fingerprint,
     read_statement,
 )
 from manual_registry.core.times import is_date, parse_time
@@ -43,8 +46,6 @@ from manual_registry.core.values import Role, Stage, free_text
 
 #: A clock may be this much ahead before a statement counts as from the future.
 CLOCK_SLACK: Final = timedelta(minutes=5)
-#: Hours in which a lead ratifies a rollback (design 3.4).
-RATIFY_HOURS: Final = 48
 #: What `rollback` lets pass in the approval that it rests on (design 3.4); of the exceptions, those in force now count.
 ROLLBACK_MAY_DIFFER: Final = frozenset({"from", "replaces", "exceptions"})
 
@@ -72,7 +73,8 @@ def judge(
 
     1. The statement is the canonical line of an approval (design 3.5).
     2. Its approver stands in the roster, is active here, and the role suffices for the stage: a delegate's as a lead's,
-       when the delegation that the statement names covers the model and the day on which it was signed.
+       when the delegation that the statement names covers the model, the day on which it was signed and, where it is
+       used for the first time (``fresh``), the day of ``moment``.
     3. The signature verifies in the approval namespace and is by that approver's key.
     4. The approver did not register the version (segregation of duties).
     5. Every field is still true, those in ``may_differ`` left out; its ledger position is in the chain.
@@ -85,7 +87,7 @@ def judge(
             approver=None, decision=None, reasons=(_bad(where, "the statement is not one of an approval"),)
         )
     said = found["predicate"]
-    approver = state.approvers.get(str(said.get("approver")))
+    approver = _named(state, said)
     if approver is None:
         stranger = SignatureStranger(
             f"{where}: {said.get('approver')} is not in the roster", location=where, clause="RP-10"
@@ -93,7 +95,7 @@ def judge(
         return Judgement(approver=None, decision=None, reasons=(stranger,))
     reasons = [
         *_roster_reasons(state, request, approver, where),
-        *_scope_reasons(state, request, approver, statement, said, moment, where),
+        *_scope_reasons(state, request, approver, statement, said, moment, where, fresh=fresh),
         *(_signature_reasons(statement, signature, approver, where) if signature is not None else ()),
         *_duty_reasons(state, request, approver, where),
         *_field_reasons(state, request, approver, found, may_differ, where),
@@ -102,26 +104,37 @@ def judge(
     return Judgement(approver=approver, decision=str(said.get("decision")), reasons=tuple(reasons))
 
 
+def _named(state: State, said: Mapping[str, Any]) -> Approver | None:
+    """Return the entry of the roster that a statement names by address and key: a former key is told to be revoked."""
+    address = str(said.get("approver"))
+    former = (one for one in state.former_approvers if one.email == address and fingerprint(one.key) == said.get("key"))
+    return next(former, state.approvers.get(address))
+
+
 def _bad(where: str, why: str, **details: str) -> ApprovalBad:
     return ApprovalBad(f"{where}: {why}", location=where, clause="RP-10", details=details)
 
 
+def may_sign(state: State, request: Request) -> list[str]:
+    """Return who may sign the request now, whatever is delegated: active, of a role that suffices, no registrant."""
+    record = state.versions[request.model, request.version]
+    roles = state.policy.signers(Stage(request.to))
+    active = (one for one in state.approvers.values() if one.revoked_seq is None and one.role in roles)
+    return [one.email for one in active if not record.registered_by(one.email)]
+
+
 def _roster_reasons(state: State, request: Request, approver: Approver, where: str) -> list[RegistryError]:
     reasons: list[RegistryError] = []
+    # An open request is signed by somebody else; what was used or signed already is asked for anew.
+    hint = f"mreg approval request {request.model}@{request.version} --to {request.to}"
+    if request.status == "requested":
+        hint = f"mreg approval sign {request.id} --as {next(iter(may_sign(state, request)), 'EMAIL')}"
     if approver.revoked_seq is not None:
-        reasons.append(
-            ApproverUnfit(
-                f"{where}: {approver.email} was revoked on {approver.revoked_at}", location=where, clause="RP-14"
-            )
-        )
+        told = f"{where}: {approver.email} was revoked on {approver.revoked_at}"
+        reasons.append(ApproverUnfit(told, location=where, clause="RP-14", hint=hint))
     if approver.role is not Role.DELEGATE and approver.role not in state.policy.signers(Stage(request.to)):
-        reasons.append(
-            ApproverUnfit(
-                f"{where}: {approver.email} is {approver.role}; {request.to} needs an ai-governance-lead",
-                location=where,
-                clause="RP-10",
-            )
-        )
+        told = f"{where}: {approver.email} is {approver.role}; {request.to} needs an ai-governance-lead"
+        reasons.append(ApproverUnfit(told, location=where, clause="RP-10", hint=hint))
     return reasons
 
 
@@ -133,8 +146,14 @@ def _scope_reasons(
     said: Mapping[str, Any],
     moment: datetime,
     where: str,
+    *,
+    fresh: bool,
 ) -> list[RegistryError]:
-    """A delegate signs for the models and on the days of the delegation: both what is dated and when it came in count."""
+    """A delegate signs for the models and on the days of the delegation: what is dated, when it came in, when it is used.
+
+    With the last a signature that is dated back into the delegation serves nobody once that has ended, as that of a
+    revoked lead. A rollback, which a lead ratifies, may rest on what was used in time.
+    """
     if approver.role is not Role.DELEGATE:
         return []
     named = delegations.named(state, approver, said.get("delegation"))
@@ -145,9 +164,13 @@ def _scope_reasons(
         times = (parse_time(str(said.get("issued_at"))), parse_time(signed) if signed else moment)
     except BadTime:
         return []  # told by what looks at the time
-    if all(delegations.covers(named, request.model, one) for one in times):
-        return []
     scope = f"{named.models} from {named.from_} until {named.until}"
+    if all(delegations.covers(named, request.model, one) for one in times):
+        if not fresh or delegations.covers(named, request.model, moment):
+            return []
+        told = f"{where}: {named.id}, by which {approver.email} signed, has ended ({scope})"
+        ask = f"mreg approval request {request.model}@{request.version} --to {request.to}"
+        return [DelegationScope(told, location=where, clause="RP-20", hint=ask)]
     return [_out_of_scope(f"{where}: {named.id} delegates {scope} to {approver.email}, not this", where)]
 
 
@@ -289,7 +312,9 @@ def entry_reasons(state: State, request: Request, entry: Mapping[str, Any], mome
         reasons.append(problem)
     approver = state.approvers.get(str(entry["approver"]).lower())
     if approver is None:
-        unknown = f"{where}: {entry['approver']!r} is not in the roster (sheet Approvers)"
+        unknown = (
+            f"{where}: {entry['approver']!r} is not in the roster (sheet Approvers){_meant(state, entry['approver'])}"
+        )
         reasons.append(ApproverUnfit(unknown, location="Approver", clause="RP-10", hint="mreg approver list"))
     else:
         reasons += _roster_reasons(state, request, approver, where)
@@ -298,6 +323,13 @@ def entry_reasons(state: State, request: Request, entry: Mapping[str, Any], mome
             reasons.append(_out_of_scope(f"{where}: nothing is delegated to {approver.email} that covers it", where))
         reasons += _duty_reasons(state, request, approver, where)
     return [*reasons, *_entry_date(request, str(entry["date"]), approver, moment, where)]
+
+
+def _meant(state: State, typed: str) -> str:
+    """Ask whether somebody of the roster is meant whose name or address looks alike."""
+    known = {word.casefold(): one.email for one in state.approvers.values() for word in (one.email, one.name)}
+    close = get_close_matches(str(typed).casefold(), known, n=1, cutoff=0.75)
+    return f"; did you mean {known[close[0]]}?" if close else ""
 
 
 def _entry_date(
@@ -332,6 +364,8 @@ def status(state: State, request: Request, now: datetime) -> str:
             return "expired"
         if now - issued > timedelta(hours=state.policy.approval_hours):
             return "expired"
+    if too_late(request, now):
+        return "expired"
     return "filled" if request.status == "requested" and request.filled else request.status
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from manual_registry.core import approvals
+from manual_registry.core import approvals, ratifying
 from manual_registry.core import events as kinds
 from manual_registry.core.decide import decide
 from manual_registry.core.errors import (
@@ -174,7 +174,7 @@ def _decide(audit: Audit, event: Event, location: str, judge: Callable[[State, E
         audit.strays.append(event.seq)
         reasons = reasons[:1] if len(audit.strays) == 1 else []
     audit.findings += [finding(forged(event, reason, location)) for reason in reasons]
-    if not stray and not _effective(event, reasons):
+    if not stray and not _effective(audit.state, event, reasons):
         state.pass_over(event)
         audit.events.append(event)
         return
@@ -197,7 +197,7 @@ _ADDS = frozenset({kinds.APPROVER_ADDED, kinds.RECOVERED, kinds.PIPELINE_ADDED})
 _SPOILS = (KeyTaken, IdentityTaken, InvalidInput)
 
 
-def _effective(event: Event, reasons: list[RegistryError]) -> bool:
+def _effective(state: State, event: Event, reasons: list[RegistryError]) -> bool:
     """Tell whether an event is folded though it was not allowed.
 
     Mostly yes: what rests on it would else be found as well, once for each event. A revocation or policy that no lead
@@ -205,7 +205,10 @@ def _effective(event: Event, reasons: list[RegistryError]) -> bool:
     """
     if event.type in _TAKES_AWAY:
         return not reasons
-    return event.type not in _ADDS or not any(isinstance(reason, _SPOILS) for reason in reasons)
+    if event.type not in _ADDS or not reasons:
+        return True
+    taken = {*state.approvers} if event.type != kinds.PIPELINE_ADDED else {*state.pipelines}
+    return taken.isdisjoint(map(str, event.subject.values())) and not any(isinstance(one, _SPOILS) for one in reasons)
 
 
 def _tell_strays(audit: Audit) -> None:
@@ -283,6 +286,12 @@ def check_deadlines(audit: Audit, now: datetime) -> None:
             clause="RP-10",
         )
         late = Severity.ERROR if now > due or request.status == "rejected" else Severity.WARNING
+        ended = ratifying.ended_since(audit.state, request)
+        if ended is not None:
+            message = f"{wanted.message}; event {ended} has ended that since"
+            wanted, late = ApprovalWanted(message, clause="RP-10"), Severity.WARNING
+        elif late is Severity.ERROR:
+            wanted.hint = ratifying.way_back(audit.state, request)
         audit.findings.append(finding(wanted, severity=late, location=f"approvals/{request.id}"))
     _check_baselines(audit, now)
     for record in audit.state.versions.values():
@@ -301,7 +310,7 @@ def check_deadlines(audit: Audit, now: datetime) -> None:
 def _due(at: str) -> datetime:
     """Return until when a lead has to sign for what happened at ``at``; for what is no time (a finding itself): now."""
     try:
-        return parse_time(at) + timedelta(hours=approvals.RATIFY_HOURS)
+        return parse_time(at) + timedelta(hours=ratifying.RATIFY_HOURS)
     except (BadTime, OverflowError):
         return datetime.min.replace(tzinfo=UTC)
 

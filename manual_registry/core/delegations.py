@@ -34,11 +34,21 @@ def covers(delegation: Delegation, model: str, moment: datetime) -> bool:
     return fnmatchcase(model, delegation.models) and delegation.from_ <= day <= delegation.until
 
 
+def granted_to(state: State, approver: Approver) -> list[Delegation]:
+    """Return what was delegated to this entry of the roster: a delegate with a new key begins without delegations."""
+    end = approver.revoked_seq or state.head_seq + 1
+    return [
+        one
+        for one in state.delegations.values()
+        if one.delegate == approver.email and approver.added_seq < one.seq <= end
+    ]
+
+
 def to_name(state: State, approver: Approver, model: str, moment: datetime) -> Delegation | None:
     """Return the delegation that an approval by ``approver`` rests on: the latest that covers it, else the latest."""
     if approver.role is not Role.DELEGATE:
         return None
-    found = [one for one in state.delegations.values() if one.delegate == approver.email]
+    found = granted_to(state, approver)
     fit = [one for one in found if covers(one, model, moment)] or found
     return fit[-1] if fit else None
 
@@ -48,7 +58,7 @@ def named(state: State, approver: Approver, said: Any) -> Delegation | None:
     if type(said) is not dict or approver.role is not Role.DELEGATE:
         return None
     found = state.delegations.get(f"D{said.get('seq')}")
-    return found if found is not None and found.delegate == approver.email else None
+    return found if found is not None and found in granted_to(state, approver) else None
 
 
 def suffices(state: State, approver: Approver, request: Request, said: Mapping[str, Any]) -> bool:

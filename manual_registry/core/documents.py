@@ -237,6 +237,8 @@ def _lesser(event: Event, ref: str) -> str:
             return f"{data['id']}: baseline confirmed by {data['control']['signer']}"
         case kinds.EDITED:
             return f"{ref}: {data['field']} is now {data['value']!r}"
+        case kinds.FILLED if not data["decision"]:
+            return f"{data['id']}: what was filled in is taken back"
         case kinds.FILLED:
             return f"{data['id']}: filled in as {data['decision']} by {data['approver']}, not signed yet"
         case kinds.REQUESTED:

@@ -4,36 +4,47 @@
    that is in force is told; as a warning when its remediation is overdue.
 2. Signatures of a revoked approver whose key was compromised since some time, when nothing shows that they are older than
    that (RP-14): an error while anything stands on them, else a warning. Older is what an anchor covers: a line of `anchor`
-   that was kept elsewhere, or a statement that somebody else signed before that time and that names a later head.
-3. A registry that goes on from another one: told.
+   that was kept elsewhere, a time-stamp that was judged to a root, or a statement that somebody else signed before that
+   time and that names a later head. Whoever has the key can enrol somebody else, too: nobody vouches whose own enrolment
+   rests on the suspect and is not covered.
+3. A registry that goes on from another one, and a first lead who signed their own enrolment: told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
 
 from manual_registry.core import events as kinds
 from manual_registry.core import gate_exceptions
 from manual_registry.core.audit import Audit, finding
+from manual_registry.core.decide.signing import RECOVERY
 from manual_registry.core.errors import BadTime, ExceptionEnded, SignatureDoubtful
 from manual_registry.core.ledger import Event, file_name
 from manual_registry.core.results import Finding, Severity
-from manual_registry.core.state import Approver, State
-from manual_registry.core.statements import read_statement
+from manual_registry.core.state import Approver, Pipeline, State
+from manual_registry.core.statements import fingerprint, read_statement
 from manual_registry.core.times import parse_time, stamp
 from manual_registry.core.values import Stage
 from manual_registry.core.wording import continues_text
 
+Enrolled = TypeVar("Enrolled", bound=Approver | Pipeline)
+
+#: A statement that says to be this much older or younger than its event vouches for nothing.
+_FAR: Final = timedelta(hours=48)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signed:
-    """A statement in the ledger: the event that holds it, who signed it, when as they say, the head that they saw."""
+    """A statement in the ledger: the event that holds it, who signed it, when as they say, the head that they saw.
+
+    ``signer`` is the entry under which they were enrolled then; None: the recovery key, which the first event pins.
+    """
 
     event: Event
-    signer: str
+    signer: Approver | Pipeline | None
     issued_at: datetime
     head: int
 
@@ -48,6 +59,7 @@ def check(audit: Audit, now: datetime, anchors: Iterable[tuple[int, datetime]]) 
         audit.findings.append(finding(ended))
     audit.findings += _in_force(audit.state, now)
     audit.findings += _doubtful(audit, list(anchors))
+    audit.findings += _self_enrolled(audit.state)
     if audit.state.continues is not None:
         told = f"this registry continues {continues_text(audit.state.continues)}; verify that one with this anchor"
         place = f"ledger/{file_name(1)}"
@@ -77,21 +89,69 @@ def _in_force(state: State, now: datetime) -> Iterator[Finding]:
 # -- compromised keys -------------------------------------------------------------------------------------
 
 
+def _self_enrolled(state: State) -> Iterator[Finding]:
+    for one in state.all_approvers():
+        if one.added_by == one.email and one.added_seq > 1:  # not by the first event, which names leads too
+            told = f"{one.email} is the first lead of this registry and signed their own enrolment, with {fingerprint(one.key)}"
+            place = f"ledger/{file_name(one.added_seq)}"
+            yield Finding(code="MR-F062", severity=Severity.INFO, location=place, message=told, clause="RP-14")
+
+
 def _doubtful(audit: Audit, anchors: list[tuple[int, datetime]]) -> Iterator[Finding]:
-    suspects = [one for one in audit.state.approvers.values() if one.compromised_since is not None]
+    suspects = [one for one in audit.state.all_approvers() if one.compromised_since is not None]
     if not suspects:
         return
-    signed = list(_signed(audit.events))
+    signed = list(_signed(audit))
     for suspect in suspects:
         try:
             since = parse_time(suspect.compromised_since or "")
         except BadTime:  # a hand-made event; step 3 told it
             continue
-        by_others = [(one.head, one.issued_at) for one in signed if one.signer not in {each.email for each in suspects}]
-        covered = max((seq for seq, at in [*anchors, *by_others] if at < since), default=0)
+        covered = _covered(audit.state, signed, suspects, anchors, since)
         for one in signed:
-            if one.signer == suspect.email and one.event.seq > covered:
+            # Whoever says of themselves that it is younger is not older, whatever covers it.
+            if one.signer is suspect and (one.event.seq > covered or one.issued_at >= since):
                 yield _doubt(audit.state, suspect, one, since)
+
+
+def _covered(
+    state: State, signed: list[Signed], suspects: list[Approver], anchors: list[tuple[int, datetime]], since: datetime
+) -> int:
+    """Return the last event that is known to be older than ``since`` (0: none).
+
+    What is covered may hold the enrolment of somebody who vouches for more: taken again until nothing is added.
+    """
+    covered = max((seq for seq, at in anchors if at < since), default=0)
+    vouching = [one for one in signed if one.issued_at < since and _believable(state, one)]
+    while True:
+        heads = (one.head for one in vouching if _independent(state, one.signer, suspects, covered))
+        more = max(heads, default=0)
+        if more <= covered:
+            return covered
+        covered = more
+
+
+def _believable(state: State, one: Signed) -> bool:
+    """Tell whether a statement can be as old as it says: nobody signs before there is what they name."""
+    try:
+        seen, written = parse_time(state.times[one.head]), parse_time(one.event.at)
+    except (BadTime, KeyError):
+        return False
+    return one.head < one.event.seq and seen <= one.issued_at and abs(written - one.issued_at) <= _FAR
+
+
+def _independent(state: State, signer: Approver | Pipeline | None, suspects: list[Approver], covered: int) -> bool:
+    """Tell whether ``signer`` is somebody whom no suspect can have made up: enrolled by others, or before it mattered."""
+    while signer is not None:
+        if signer in suspects:
+            return False
+        if signer.added_seq <= max(covered, 1):  # the first event names the first leads
+            return True
+        granted_by = _entry(state.all_approvers(), signer.added_by, signer.added_seq - 1)
+        if granted_by is None:  # the recovery key, or the first lead of a registry that began without one
+            return signer.added_by in (RECOVERY, getattr(signer, "email", None))
+        signer = granted_by
+    return True
 
 
 def _doubt(state: State, suspect: Approver, one: Signed, since: datetime) -> Finding:
@@ -128,7 +188,7 @@ def _control_stands(state: State, event: Event) -> str | None:
             active = person is not None and person.added_seq == event.seq and person.revoked_seq is None
             return f"{subject['approver']} in the roster" if active else None
         case kinds.DELEGATED:
-            person = state.approvers.get(str(subject["approver"]))
+            person = state.approver_at(str(subject["approver"]), event.seq)
             return f"delegation D{event.seq}" if person is not None and person.revoked_seq is None else None
         case kinds.PIPELINE_ADDED:
             pipeline = state.pipelines.get(str(subject["pipeline"]))
@@ -144,27 +204,43 @@ def _control_stands(state: State, event: Event) -> str | None:
     return None
 
 
-def _signed(events: Iterable[Event]) -> Iterator[Signed]:
+def _signed(audit: Audit) -> Iterator[Signed]:
     """Yield every statement in the ledger that can be read; what cannot was told by step 3."""
-    for event in events:
+    people, pipelines = audit.state.all_approvers(), audit.state.all_pipelines()
+    for event in audit.events:
         if event.type == kinds.SIGNED:
-            found = _one(event, event.data, "approver")
+            found = _one(audit.state, event, event.data, "approver", people)
         elif event.data.get("control"):
-            found = _one(event, event.data["control"], "signer")
+            found = _one(audit.state, event, event.data["control"], "signer", people)
         elif (event.data.get("promotion") or {}).get("statement"):
-            found = _one(event, event.data["promotion"], "pipeline")
+            found = _one(audit.state, event, event.data["promotion"], "pipeline", pipelines)
         else:
             continue
         if found is not None:
             yield found
 
 
-def _one(event: Event, part: Mapping[str, Any], member: str) -> Signed | None:
+def _one(
+    state: State, event: Event, part: Mapping[str, Any], member: str, enrolled: Sequence[Approver | Pipeline]
+) -> Signed | None:
     statement = read_statement(part["statement"])
     said = statement["predicate"] if statement else {}
     try:
         issued_at = parse_time(str(said.get("issued_at")))
-        head = int(said["ledger"]["seq"])
+        head, digest = int(said["ledger"]["seq"]), said["ledger"]["hash"]
     except (BadTime, KeyError, TypeError, ValueError):
         return None
-    return Signed(event=event, signer=str(said.get(member)), issued_at=issued_at, head=head)
+    signer = _entry(enrolled, str(said.get(member)), event.seq)
+    if state.hashes.get(head) != digest or (signer is None and said.get(member) != RECOVERY):
+        return None
+    return Signed(event=event, signer=signer, issued_at=issued_at, head=head)
+
+
+def _entry(enrolled: Sequence[Enrolled], name: str, last: int) -> Enrolled | None:
+    """Return the entry of ``name`` that counted at event ``last``."""
+    found = [one for one in enrolled if one.added_seq <= last and _name(one) == name]
+    return found[-1] if found else None
+
+
+def _name(one: Approver | Pipeline) -> str:
+    return one.email if isinstance(one, Approver) else one.name

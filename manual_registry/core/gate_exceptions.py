@@ -62,7 +62,7 @@ def at_step(record: VersionState, report: Mapping[str, Any], step: Step) -> Gate
 
 def problem(state: State, one: GateException) -> str | None:
     """Say what is wrong with the signature of an exception; None: it is good, and by the lead whom it names."""
-    lead = state.approvers.get(one.by)
+    lead = state.approver_at(one.by, one.seq)
     try:
         key = verify(one.control["statement"].encode("utf-8"), one.control["signature"], namespace=REGISTRY_CONTROL)
     except RegistryError as refusal:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from manual_registry.core.approvals import RATIFY_HOURS
+from manual_registry.core import gate_exceptions
 from manual_registry.core.errors import BadTime
 from manual_registry.core.links import LinkStatus, TraceLink
-from manual_registry.core.standing import Asked
+from manual_registry.core.ratifying import RATIFY_HOURS
+from manual_registry.core.standing import Asked, decided
 from manual_registry.core.state import Request, State, Step, VersionState
 from manual_registry.core.stated import approval_sentence, still_as_adopted
 from manual_registry.core.statements import read_statement
@@ -46,6 +47,7 @@ def paragraph(
     sentences.append(_origin_sentence(record, by_kind["code"], by_kind["data"]))
     tell = approval_sentence if still_as_adopted(record) else _approval_sentence
     sentences.append(tell(by_kind["approval"]))
+    sentences += _exceptions(record, step, by_kind["gates"])
     sentences += [told] if (told := ratification(state, record, step)) else []
     sentences += [f"Later: {later}."] if later else []
     broken = [link.kind for link in links if link.status is LinkStatus.BROKEN]
@@ -55,9 +57,26 @@ def paragraph(
     return " ".join(sentences)
 
 
+def _exceptions(record: VersionState, step: Step, gates: TraceLink) -> list[str]:
+    """Say which gates did not pass and were let through when the step was taken, by whom and until when."""
+    at_hand = {
+        str(report["gate"]): report
+        for report, seq in zip(record.gates, record.gate_seqs, strict=True)
+        if seq < step.seq or not decided(record, step)
+    }
+    found = [one for report in at_hand.values() if (one := gate_exceptions.at_step(record, report, step)) is not None]
+    told = [
+        f"Its {one.gate} gate did NOT pass: {one.by} let it through until {one.expires} ({one.id}: {one.justification})."
+        for one in found
+    ]
+    doubt = gates.detail.get("damage") or gates.detail.get("doubt")
+    return [*told, f"But {doubt}."] if found and doubt else told
+
+
 def _now(record: VersionState, whose: str) -> list[str]:
     step = record.steps[-1]
-    told = f"{whose} has been in {record.stage} since {_minute(step.at)}"
+    where = record.stage if record.stage == Stage.ARCHIVED.value else f"in {record.stage}"
+    told = f"{whose} has been {where} since {_minute(step.at)}"
     if still_as_adopted(record):
         told = f"{whose} was adopted in {record.stage} at {_minute(step.at)}, as stated"
     told += "".join(f", deployed to {one.environment} at {_minute(one.at)}" for one in record.open_deployments())
@@ -164,9 +183,8 @@ def _approval_sentence(link: TraceLink) -> str:
         if link.detail.get("name")
         else str(link.detail["approver"])
     )
-    good = (
-        "the signature is good"
-        if link.status is LinkStatus.VERIFIED
-        else f"the signature does NOT hold ({link.detail['problem']})"
-    )
+    problem, doubt = link.detail.get("problem"), link.detail.get("damage") or link.detail.get("doubt")
+    good = f"the signature does NOT hold ({problem})" if problem else "the signature is good"
+    if doubt and not problem:
+        good = f"the signature holds, but NOTHING can rest on it: {doubt}"
     return f"It was approved for {link.detail['to']} by {who} on {_minute(str(link.detail['issued_at']))}; {good}."

@@ -24,6 +24,9 @@ from manual_registry.core.values import line_text
 MAX_TOKEN: Final = 16_384
 #: A clock may be this much behind the provider's.
 _SLACK: Final = timedelta(minutes=5)
+#: A token is no good longer than this after it was issued, whatever its ``exp`` says: GitLab's is the end of the job's
+#: timeout, which may be weeks away.
+LONGEST_LIFE: Final = timedelta(hours=24)
 _MEMBERS: Final = ("issuer", "audience", "algorithms", "claims")
 _CLAIM: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,100}")
 #: Judged by this module itself; whoever pins one of these means something else.
@@ -189,7 +192,8 @@ def token_reasons(
     2. One pinned key has its ``kid``, and fits its algorithm, which is allowed.
     3. The signature is by that key.
     4. Issuer and audience are the pinned ones; every pinned claim is so.
-    5. It was issued, and has not expired, ``at`` that moment nor at ``head_at``, the time of the event before.
+    5. It was issued, and has not expired, ``at`` that moment nor at ``head_at``, the time of the event before; a day after
+       it was issued it has, whatever it says.
     6. It was not ``used`` before (id -> event).
 
     Raises :class:`ToolMissing` where PyJWT is not installed.
@@ -262,8 +266,11 @@ def _time_reasons(token: Token, at: datetime, head_at: datetime | None) -> list[
     if issued is None or expires is None or ("nbf" in token.claims and begins is None):
         return ["the token does not say when it was issued (iat) and until when it is valid (exp)"]
     reasons = []
-    if max(at, head_at or at) >= expires:
-        reasons.append(f"the token expired at {expires:%Y-%m-%d %H:%M:%S} UTC")
+    last = min(expires, issued + LONGEST_LIFE)
+    if max(at, head_at or at) >= last:
+        hours = LONGEST_LIFE // timedelta(hours=1)
+        why = f" ({hours} hours after it was issued; get a new one)" if last < expires else ""
+        reasons.append(f"the token expired at {last:%Y-%m-%d %H:%M:%S} UTC{why}")
     if max(issued, begins or issued) > at + _SLACK:
         reasons.append(f"the token is valid from {max(issued, begins or issued):%Y-%m-%d %H:%M:%S} UTC on, not yet")
     return reasons

@@ -31,7 +31,10 @@ REMEDIES: Final[Mapping[str, str]] = {
     errors.StorageUnexpected.code: "look at it and move it out of the registry",
     errors.SignatureFinding.code: _LOOK,
     errors.SignatureStranger.code: _LOOK,
-    errors.SignatureDoubtful.code: "have another lead look at what was signed, and sign it anew where it is right",
+    errors.SignatureDoubtful.code: (
+        "give verify an anchor or --tsa-roots from before; else revoke whom that key enrolled (and enrol them with a new"
+        " key), and promote a version that another lead approves"
+    ),
     errors.TimestampFinding.code: "restore the token from a backup, or take a new one with mreg anchor",
     errors.ApprovalCopyDiffers.code: "move the file away; the next writing command renders it from the ledger",
     errors.AllowedSignersDiffers.code: "look at the line; the next writing command renders the file from the ledger",
@@ -47,6 +50,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "MR-V006": "mreg sync",
     "MR-V007": "mreg sync --workbook COPY",
     "MR-V008": "mreg sync",
+    "MR-V009": "move it to a sheet of your own; mreg reset-view writes the workbook anew and keeps this one whole",
     "MR-F001": "mreg archive --pending",
     "MR-F003": "mend the ledger first, then mreg verify",
     "MR-F005": "mreg approval list --pending",

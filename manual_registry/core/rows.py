@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Final
 
-from manual_registry.core import approvals, gate_exceptions
+from manual_registry.core import approvals, delegations, gate_exceptions
 from manual_registry.core.canonical import decode
 from manual_registry.core.controls import Asked
 from manual_registry.core.documents import approver_of, history_row, signed_approval, storage_location
@@ -20,7 +20,7 @@ from manual_registry.core.ledger import Event
 from manual_registry.core.policy import retention_until
 from manual_registry.core.rendering import VIEW_VERSION
 from manual_registry.core.request_rows import request_row
-from manual_registry.core.state import Request, State, VersionState
+from manual_registry.core.state import Approver, Pipeline, Request, State, VersionState
 from manual_registry.core.stated import check_notes
 from manual_registry.core.statements import fingerprint, read_statement
 from manual_registry.core.times import parse_time
@@ -257,17 +257,23 @@ def sign_command(request: Request) -> str:
     return f"mreg approval sign {request.id} --as {entry.get('approver') or 'EMAIL'}{tail}"
 
 
-def _delegated_to(state: State, address: str) -> str | None:
+def _delegated_to(state: State, approver: Approver) -> str | None:
     """Spell what is delegated to somebody, one a line."""
-    found = (one for one in state.delegations.values() if one.delegate == address)
+    found = delegations.granted_to(state, approver)
     return _or_none(
         "\n".join(f"{one.id}: {one.models} from {one.from_} until {one.until}: {one.reason}" for one in found)
     )
 
 
+def _former(one: Approver | Pipeline, now: Approver | Pipeline | None) -> str:
+    """Return what tells the row of a former key from the one that counts."""
+    return "" if one is now else f" of event {one.added_seq}"
+
+
 def _approver_rows(state: State) -> list[Row]:
     rows = []
-    for one in state.approvers.values():
+    for one in state.all_approvers():
+        row_id = f"approver {one.email}" + _former(one, state.approvers.get(one.email))
         cells: dict[str, Cell] = {
             "Kind": "person",
             "Name": one.name,
@@ -276,11 +282,12 @@ def _approver_rows(state: State) -> list[Row]:
             "Key": fingerprint(one.key),
             "Since": _day(one.added_at),
             "Revoked": _day(one.revoked_at),
-            "Reason": one.reason or _delegated_to(state, one.email),
-            "Row id": f"approver {one.email}",
+            "Reason": one.reason or _delegated_to(state, one),
+            "Row id": row_id,
         }
-        rows.append(Row(row_id=f"approver {one.email}", cells=cells, look="archived" if one.revoked_at else ""))
-    for pipe in state.pipelines.values():
+        rows.append(Row(row_id=row_id, cells=cells, look="archived" if one.revoked_at else ""))
+    for pipe in state.all_pipelines():
+        row_id = f"pipeline {pipe.name}" + _former(pipe, state.pipelines.get(pipe.name))
         cells = {
             "Kind": "pipeline",
             "Name": pipe.name,
@@ -290,9 +297,9 @@ def _approver_rows(state: State) -> list[Row]:
             "Since": _day(pipe.added_at),
             "Revoked": _day(pipe.revoked_at),
             "Reason": pipe.reason,
-            "Row id": f"pipeline {pipe.name}",
+            "Row id": row_id,
         }
-        rows.append(Row(row_id=f"pipeline {pipe.name}", cells=cells, look="archived" if pipe.revoked_at else ""))
+        rows.append(Row(row_id=row_id, cells=cells, look="archived" if pipe.revoked_at else ""))
     return rows
 
 

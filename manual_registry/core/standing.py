@@ -57,5 +57,5 @@ def _had_lead(state: State, step: Step) -> bool:
     place = step.seq
     return any(
         one.role is Role.LEAD and one.added_seq < place and (one.revoked_seq is None or one.revoked_seq > place)
-        for one in state.approvers.values()
+        for one in state.all_approvers()
     )

@@ -72,8 +72,12 @@ class State:
         self.baselines: dict[str, Baseline] = {}
         #: Each spreadsheet that was adopted: where it is kept below the root -> its SHA-256.
         self.adopted: dict[str, str] = {}
+        #: Whoever stands in the roster now, by address; one who was given a new key had another entry before.
         self.approvers: dict[str, Approver] = {}
         self.pipelines: dict[str, Pipeline] = {}
+        #: Entries with a former key, in the order in which they ended; all of them are revoked.
+        self.former_approvers: list[Approver] = []
+        self.former_pipelines: list[Pipeline] = []
         self.delegations: dict[str, Delegation] = {}
         self.exceptions: dict[str, GateException] = {}
         self.controls: dict[str, ControlRequest] = {}
@@ -107,6 +111,19 @@ class State:
     def policy_before(self, seq: int) -> Policy:
         """Return the policy on which event ``seq`` was decided."""
         return next((policy for since, policy in reversed(self.policies) if since < seq), self.policy)
+
+    def all_approvers(self) -> list[Approver]:
+        """Return every entry that the roster ever had, former keys included, in the order of enrolment."""
+        return sorted([*self.former_approvers, *self.approvers.values()], key=lambda one: one.added_seq)
+
+    def all_pipelines(self) -> list[Pipeline]:
+        """Return every pipeline's every enrolment, in the order of enrolment."""
+        return sorted([*self.former_pipelines, *self.pipelines.values()], key=lambda one: one.added_seq)
+
+    def approver_at(self, address: str, seq: int) -> Approver | None:
+        """Return the entry of ``address`` whose key counts for event ``seq``: the last one enrolled before it."""
+        found = [one for one in self.all_approvers() if one.email == address and one.added_seq < seq]
+        return found[-1] if found else self.approvers.get(address)
 
     def active_leads(self) -> list[Approver]:
         """Return the leads who may sign now."""

@@ -6,6 +6,7 @@ Serves `trace`, the workbook, and the screen before a baseline is signed. What m
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from typing import Any, Final
 
 from manual_registry.core.errors import Json
@@ -19,6 +20,32 @@ _DATES: Final = (("approval_date", "approved on"), ("deployment_date", "deployed
 def still_as_adopted(record: VersionState) -> bool:
     """Tell whether the version stands in the stage that an adopted sheet stated."""
     return record.adopted is not None and len(record.steps) == 1
+
+
+def stated_metrics(record: VersionState) -> list[str]:
+    """Return the metrics that an adopted sheet states and that stayed text, in its own words, one of each column."""
+    stated = record.adopted["stated"] if record.adopted else {}
+    columns = {name: text for name, text in stated.items() if name.split("#")[0].split(".")[0] == "metrics"}
+    if not columns:
+        return []
+    numbers = record.data.get("metrics") or {}
+    found = []
+    for name, text in columns.items():
+        plain = " ".join(text.split())
+        if name.startswith("metrics."):
+            metric = name.removeprefix("metrics.")
+            found += [] if metric in numbers else [f"{metric} {plain}"]
+        elif not (numbers and (len(columns) == 1 or _is_numbers(text))):
+            found.append(plain)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _is_numbers(text: str) -> bool:
+    """Tell whether `adopt` reads all of a text as metrics; a text is taken whole or not at all."""
+    from manual_registry.core.adoption.metrics import parse_metrics  # noqa: PLC0415 - only some adopted sheets need it
+
+    return parse_metrics(text) is not None
 
 
 def check_notes(state: State, record: VersionState) -> list[str]:
@@ -35,6 +62,8 @@ def check_notes(state: State, record: VersionState) -> list[str]:
     said = [f"approved by {stated['approver']}"] if stated.get("approver") else []
     said += [f"{word} {stated[name]}" for name, word in _DATES if stated.get(name)]
     told += [f"{found['source']} states: {', '.join(said)}"] if said else []
+    words = stated_metrics(record)
+    told += [f"metrics as stated, not read as numbers: {'; '.join(words)}"] if words else []
     return [*told, *(["files in place (mreg take-in)"] if record.location else [])]
 
 

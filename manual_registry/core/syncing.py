@@ -2,15 +2,16 @@
 
 Rules held here: a differing tool-owned cell is reported and put back; an editable cell may become an event after
 validation; row ids that disagree with what stands in several rows are a partial sort, the same row id twice is a copied
-row, and nothing of them is accepted, nor put back (a person's own columns may have been sorted along); a deleted row
-comes back; a number or a formula in a text column is spreadsheet damage, told and put right, never an edit.
+row, and nothing of them is accepted, nor put back (a person's own columns may have been sorted along); of one row whose
+Model or Version was typed over nothing is accepted either, and all of it is put back; a deleted row comes back; a
+number, a formula or an error value in a text column is spreadsheet damage, told and put right, never an edit.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from manual_registry.core.canonical import sha256_hex
@@ -24,13 +25,23 @@ Spot = tuple[str, str, str]
 _SHOWN: Final = 80
 #: So many cells of one editable column that changed places among themselves were sorted, not edited.
 _SORTED: Final = 3
+#: In so small a column two cells that changed places put it in order by chance.
+_COLUMN: Final = 4
+#: What a spreadsheet program shows in place of a value that it could not compute, as it is stored.
+ERRORS: Final = frozenset({
+    "#REF!", "#N/A", "#NAME?", "#VALUE!", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!",
+    "#CONNECT!", "#BUSY!", "#UNKNOWN!", "#EXTERNAL!", "#PYTHON!", "#GETTING_DATA",
+})  # fmt: skip
 #: Values of one version only, beside ``IDENTITY``.
 _UNIQUE: Final = ("SHA-256", "Composite version", "Storage location")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
-    """One line of the sync document: where, what was found, what stands now, in a sentence."""
+    """One line of the sync document: where, what was found, what stands now, in a sentence.
+
+    ``why`` is the reason alone, for the Check cell beside it.
+    """
 
     sheet: str
     row: str
@@ -38,6 +49,7 @@ class Item:
     found: Cell
     kept: Cell
     message: str
+    why: str = ""
 
     def document(self) -> dict[str, Json]:
         """Return the item of ``manual-registry/sync/1``."""
@@ -78,7 +90,8 @@ class Sorted:
 
     ``edits`` are editable cells that may become events; ``kept`` are cells that stay as they are, since it cannot be
     told what they mean; ``notes`` are texts for Check cells, by (sheet, row id or row number); ``explained`` are cells
-    that another release of the tool has written otherwise.
+    that another release of the tool has written otherwise; ``overtyped`` are rows, (sheet, row id), of which nothing is
+    read since Model or Version was typed over.
     """
 
     edits: tuple[Difference, ...]
@@ -87,6 +100,7 @@ class Sorted:
     kept: frozenset[Spot]
     notes: Mapping[tuple[str, str | int], str]
     explained: frozenset[Spot] = frozenset()
+    overtyped: frozenset[tuple[str, str]] = frozenset()
 
 
 def sort_out(
@@ -130,14 +144,18 @@ class _Sorter:
             self._back(one, _damage(one) or "belongs to the tool")
         elif (damage := _damage(one)) is not None:
             self._back(one, damage)
+        elif (one.sheet, one.row) in self.distrusted.overtyped:
+            self._back(one, f"{self.distrusted.overtyped[one.sheet, one.row]} of this row was typed over")
         elif (one.sheet, one.column) in self.distrusted.columns:
-            self._back(one, "changed places")
+            self._back(one, "changed places (sorted by itself?)")
         else:
             self.edits.append(one)
 
     def _back(self, one: Difference, why: str) -> None:
         what = "not taken" if self.copy else "put back from the ledger"
-        self.restored.append((one, item(one, f"{one.column} of {one.row}: {why}; {what}")))
+        line = item(one, f"{one.column} of {one.row}: {why}; {what}")
+        ours = one.kind is not ColumnKind.EDITABLE
+        self.restored.append((one, replace(line, why="kept by the tool" if ours else why)))
 
     def _whole(self, one: Difference) -> None:
         if one.found == "deleted":
@@ -156,6 +174,7 @@ class _Sorter:
             kept=frozenset(self.kept),
             notes=self.distrusted.notes,
             explained=frozenset(self.reworded),
+            overtyped=frozenset(self.distrusted.overtyped),
         )
 
 
@@ -168,12 +187,14 @@ def _gone(one: Difference) -> str:
 
 
 def _damage(one: Difference) -> str | None:
-    """Say what a spreadsheet made of a text (`1.10` becomes a number), which no person meant."""
+    """Say what a spreadsheet made of a text (`1.10` becomes a number, a lost reference #REF!), which no person meant."""
     text = one.base is None or isinstance(one.base, str)
     if one.formula:
         return "a formula stands where a value belongs"
     if text and isinstance(one.found, bool):
         return "TRUE or FALSE where text belongs"
+    if one.found in ERRORS:
+        return f"the error value {one.found}, which a formula or a paste has left"
     return "a number where text belongs" if text and isinstance(one.found, int | float) else None
 
 
@@ -181,16 +202,21 @@ def _damage(one: Difference) -> str | None:
 
 
 class _Distrusted:
-    """Copied rows, partial sorts, and editable columns whose cells have changed places."""
+    """Copied rows, partial sorts, rows typed over, and editable columns whose cells have changed places.
+
+    ``overtyped`` maps such a row to the heading that says so.
+    """
 
     def __init__(self, found: list[Difference], base: View) -> None:
         self.rows: set[tuple[str, str]] = set()
+        self.overtyped: dict[tuple[str, str], str] = {}
         self.columns: set[tuple[str, str]] = set()
         self.problems: list[Item] = []
         self.notes: dict[tuple[str, str | int], str] = {}
         self._copied(found)
         self._sorted(found, base)
-        self._columns(found)
+        self._overtyped(found)
+        self._columns(found, base)
 
     def _copied(self, found: list[Difference]) -> None:
         for one in found:
@@ -214,16 +240,37 @@ class _Distrusted:
             note = f"! the hidden Row id and this row disagree (sorted in part?): {advice}"
             self.notes |= {(sheet, name): note for name in names}
 
-    def _columns(self, found: list[Difference]) -> None:
+    def _overtyped(self, found: list[Difference]) -> None:
+        """Find rows that say of themselves that they are another version: what else was typed there is meant for that."""
+        for one in found:
+            if one.column in IDENTITY and one.row and (one.sheet, one.row) not in self.rows:
+                self.overtyped.setdefault((one.sheet, one.row), one.column)
+        told = set()
+        for one in found:
+            place = (one.sheet, one.row)
+            edited = one.column is not None and one.kind is ColumnKind.EDITABLE and _damage(one) is None
+            if edited and place in self.overtyped and place not in told:
+                told.add(place)
+                why = (
+                    f"{self.overtyped[place]} of {one.row} was typed over, so that nothing else of its row is accepted"
+                )
+                self.problems.append(item(one, f"{why}; for a new version type into an empty row"))
+
+    def _columns(self, found: list[Difference], base: View) -> None:
         cells: dict[tuple[str, str], list[Difference]] = defaultdict(list)
         for one in found:
-            if one.column and one.row and one.kind is ColumnKind.EDITABLE and (one.sheet, one.row) not in self.rows:
+            if one.column and one.row and one.kind is ColumnKind.EDITABLE and not self._placeless(one):
                 cells[one.sheet, one.column].append(one)
         for place, several in cells.items():
-            if _changed_places(several):
+            if _changed_places(several) or _put_in_order(several, base):
                 self.columns.add(place)
                 told = f"{len(several)} cells of {place[1]} changed places (one column sorted by itself?)"
-                self.problems.append(item(several[0], f"{told}; none is accepted"))
+                advice = "if they were meant, type some of them, mreg sync, then the others"
+                self.problems.append(item(several[0], f"{told}; none is accepted: {advice}"))
+
+    def _placeless(self, one: Difference) -> bool:
+        place = (one.sheet, one.row)
+        return place in self.rows or place in self.overtyped or one.formula
 
 
 def _number(place: str) -> int:
@@ -254,10 +301,33 @@ def _rows(base: View, name: str) -> Iterator[Row]:
 
 
 def _changed_places(several: Collection[Difference]) -> bool:
-    if len(several) < _SORTED:
-        return False
+    """Tell whether cells of a column hold each other's values, one in four excepted (somebody edited there as well).
+
+    Versions that move up the stages one after the other share two values in three at most.
+    """
     now, before = Counter(one.found for one in several), Counter(one.base for one in several)
-    return now == before and len(now.keys() - {None}) >= _SORTED
+    moved = (now & before).total()
+    return moved >= _SORTED and moved * 4 >= len(several) * 3
+
+
+def _put_in_order(several: Sequence[Difference], base: View) -> bool:
+    """Tell whether two cells that changed places put a whole column in order: then it was sorted by itself.
+
+    Two such cells alone may be two edits (versions that change owners); they are taken.
+    """
+    if len(several) != 2 or {one.found for one in several} != {one.base for one in several}:
+        return False
+    found = {one.row: one.found for one in several}
+    column = str(several[0].column)
+    rows = list(_rows(base, several[0].sheet))
+    before = [str(row.cells.get(column)) for row in rows if row.cells.get(column) is not None]
+    now = [str(value) for row in rows if (value := found.get(row.row_id, row.cells.get(column))) is not None]
+    return len(now) >= _COLUMN and _in_order(now) and not _in_order(before)
+
+
+def _in_order(texts: list[str]) -> bool:
+    folded = [text.casefold() for text in texts]
+    return folded in (sorted(folded), sorted(folded, reverse=True))
 
 
 # -- lines ------------------------------------------------------------------------------------------------
@@ -299,55 +369,3 @@ def shown(value: Cell) -> str:
     """Spell a value for a message, long ones cut."""
     text = " ".join(str(value).split())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-# -- typed rows -------------------------------------------------------------------------------------------
-
-#: What a typed row needs in columns of ours, beside what the risk class asks for.
-TYPED_NEEDS: Final = ("Model", "Version", "Storage location")
-#: What is read of a typed row; all of it is text.
-TYPED_READ: Final = (
-    *TYPED_NEEDS,
-    "Training data version",
-    "Code commit",
-    "Training date",
-    "Evaluation metrics",
-    "Stage",
-    "Pipeline run",
-    "Owner",
-    "Notes",
-)  # fmt: skip
-#: What is typed into a new row and not taken: approvals and deployments are not made by typing.
-TYPED_IGNORED: Final = ("Approver", "Approval date", "Deployment date")
-#: What is computed; a typed value there is told, and gives way to what was computed.
-TYPED_COMPUTED: Final = (
-    "Content hash",
-    "SHA-256",
-    "Validation gates",
-    "Composite version",
-    "Retention until",
-)  # fmt: skip
-
-
-def _filled(cells: Mapping[str, Cell], names: Iterable[str]) -> list[str]:
-    return [name for name in names if cells.get(name) is not None and str(cells[name]).strip()]
-
-
-def typed_problems(cells: Mapping[str, Cell], formulas: Collection[str] = ()) -> list[str]:
-    """Return what a typed row still lacks or holds in a way that cannot be taken."""
-    there = _filled(cells, TYPED_NEEDS)
-    missing = [name for name in TYPED_NEEDS if name not in there]
-    told = [f"{', '.join(missing)} missing"] if missing else []
-    told += [f"{name} is a formula: type its value" for name in TYPED_READ if name in formulas]
-    numbers = [name for name in TYPED_READ if isinstance(cells.get(name), int | float)]
-    return told + [f"{name} is a number: format the cell as text and type it again" for name in numbers]
-
-
-def typed_ignored(cells: Mapping[str, Cell]) -> list[str]:
-    """Return what is typed into a new row and not taken, each in a sentence."""
-    told = []
-    if names := _filled(cells, TYPED_IGNORED):
-        told.append(f"{', '.join(names)} not taken: approve with an approval, deploy with mreg deploy")
-    if names := _filled(cells, TYPED_COMPUTED):
-        told.append(f"{', '.join(names)} not taken: computed from the files")
-    return told

@@ -69,6 +69,13 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DIGEST = re.compile(r"(blake3|sha256):([0-9a-f]{12,64})")
 _WINDOWS = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
 
+#: What people write for a stage in a cell.
+_STAGE_WORDS = {
+    "none": Stage.EXPERIMENTAL, "exp": Stage.EXPERIMENTAL, "experiment": Stage.EXPERIMENTAL,
+    "stage": Stage.STAGING, "prod": Stage.PRODUCTION, "in production": Stage.PRODUCTION,
+    "archive": Stage.ARCHIVED,
+}  # fmt: skip
+
 #: Words that `model@x` and `register MODEL x` understand otherwise.
 RESERVED_VERSIONS = frozenset({*(stage.value for stage in Stage), "none", "latest", "next", "auto"})
 
@@ -137,6 +144,8 @@ _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 #: Characters that nobody sees: in a name they make two of what looks like one. Right-to-left marks are among them.
 _UNSEEN = frozenset("\u061c\u200b\u200e\u200f\u2028\u2029\u2060\ufeff")
 
+_MARKS = _UNSEEN - {"\u2028", "\u2029"}
+
 
 def line_text(text: str, *, where: str) -> str:
     """Refuse control characters and whatever is not seen or turns others around: the text identifies something.
@@ -147,6 +156,14 @@ def line_text(text: str, *, where: str) -> str:
     if bad is not None:
         raise BadName(f"{where}: control character U+{ord(bad):04X} in {text!r}", location=where)
     return text
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` as one line, as a person means it: line ends and runs of blanks as one, unseen marks gone.
+
+    Characters that turn others around stay, for :func:`line_text` to refuse.
+    """
+    return " ".join("".join(" " if char in "\u2028\u2029" else char for char in text if char not in _MARKS).split())
 
 
 def free_text(text: str, *, where: str) -> str:
@@ -176,6 +193,12 @@ def stage(text: str) -> Stage:
         return Stage(lowered)
     except ValueError:
         raise UsageError(f"stage {text!r}: one of {', '.join(Stage)} (none means experimental)") from None
+
+
+def typed_stage(text: str) -> Stage:
+    """Read a stage as people type it into a sheet (``PROD``, `` Archive ``); raises :class:`UsageError`."""
+    word = one_line(text).lower()
+    return _STAGE_WORDS.get(word) or stage(word)
 
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")

@@ -44,7 +44,8 @@ class Look:
 class Seen:
     """Everything that was looked at. ``data`` has one entry per reference, ``evidence`` one per evidence path.
 
-    ``damage``: kind of link -> a sentence about the damaged event that it rests on (:mod:`manual_registry.core.damage`).
+    ``damage``: kind of link -> a sentence about what is wrong with the event that it rests on (damaged, see
+    :mod:`manual_registry.core.damage`, or in doubt); ``doubts``: the same of what is told but breaks nothing.
     """
 
     artefact: Look
@@ -54,6 +55,7 @@ class Seen:
     evidence: Mapping[str, Look] = field(default_factory=dict)
     chain: Look = Look(status=LinkStatus.RECORDED, message="the ledger's chain was not checked")
     damage: Mapping[str, str] = field(default_factory=dict)
+    doubts: Mapping[str, str] = field(default_factory=dict)
 
 
 def worst(looks: list[Look]) -> LinkStatus:
@@ -92,6 +94,7 @@ def walk(
         _approval(state, record, step, asked),
         _history(state, record, seen),
     )
+    links = tuple(_in_doubt(link, seen.doubts.get(link.kind)) for link in links)
     links = tuple(_on_damage(link, seen.damage.get(link.kind)) for link in links)
     needed = {"artefact", "code", "data"}
     if policy_at(state, record, step).gates.get(Stage(step.stage)):
@@ -118,6 +121,13 @@ def _on_damage(link: TraceLink, told: str | None) -> TraceLink:
     if told is None or link.status is NONE:
         return link
     return replace(link, status=BAD, summary=f"{link.summary}; {told}", detail={**link.detail, "damage": told})
+
+
+def _in_doubt(link: TraceLink, told: str | None) -> TraceLink:
+    if told is None or link.status is NONE:
+        return link
+    status = KNOWN if link.status is OK else link.status
+    return replace(link, status=status, summary=f"{link.summary}; {told}", detail={**link.detail, "doubt": told})
 
 
 def _deployment(record: VersionState, seen: Seen) -> TraceLink:
@@ -289,10 +299,10 @@ def signature_problem(state: State, request: Request) -> str | None:
     found = read_statement(request.statement or "")
     if found is None or request.signature is None or request.statement is None:
         return "the statement is not canonical"
-    approver = state.approvers.get(str(found["predicate"].get("approver")))
+    place = request.signed_seq or 0
+    approver = state.approver_at(str(found["predicate"].get("approver")), place)
     if approver is None:
         return f"{found['predicate'].get('approver')} is not in the roster"
-    place = request.signed_seq or 0
     if not approver.added_seq < place or (approver.revoked_seq is not None and approver.revoked_seq < place):
         return f"{approver.email} was not active at event {place}"
     try:
@@ -320,8 +330,8 @@ def _statement_problem(state: State, request: Request, approver: Approver, found
     return None
 
 
-def _behind(state: State, record: VersionState, step: Step, asked: Asked | None) -> Request | None:
-    """Return the signed approval that the step rests on."""
+def approval_behind(state: State, record: VersionState, step: Step, asked: Asked | None) -> Request | None:
+    """Return the signed approval that the step rests on; None: there is none."""
     if asked is None:
         return signed_approval(state, record)
     request = state.requests.get(step.approval) if step.approval else None
@@ -334,7 +344,7 @@ def _behind(state: State, record: VersionState, step: Step, asked: Asked | None)
 
 
 def _approval(state: State, record: VersionState, step: Step, asked: Asked | None) -> TraceLink:
-    request = _behind(state, record, step, asked)
+    request = approval_behind(state, record, step, asked)
     if request is None and still_as_adopted(record):
         return approval_link(state, record, owed=approval_needed(state, record, step))
     if request is None:
@@ -344,7 +354,8 @@ def _approval(state: State, record: VersionState, step: Step, asked: Asked | Non
     approver, issued_at = approver_of(request)
     found = read_statement(request.statement or "")
     said = found["predicate"] if found else {}
-    name = state.approvers[approver].name if approver in state.approvers else ""
+    person = state.approver_at(approver or "", request.signed_seq or 0)
+    name = person.name if person else ""
     who = f"{name} <{approver}>".strip()
     delegation = said.get("delegation")
     who += f" (delegate, D{delegation.get('seq')})" if isinstance(delegation, dict) else ""

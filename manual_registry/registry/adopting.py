@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from manual_registry.core import events as kinds
 from manual_registry.core.adoption import LeftOut, Proposal, Remark
-from manual_registry.core.adoption.importing import Importable, Sorting, entry, sort_out, untold
-from manual_registry.core.errors import FileUnknown, RegistryError, SourceChanged
+from manual_registry.core.adoption.importing import Importable, Sorting, entry, settled, sort_out, untold
+from manual_registry.core.errors import FileUnknown, PathEscapes, RegistryError, SourceChanged
 from manual_registry.core.ledger import Draft
 from manual_registry.core.manifest import printable
 from manual_registry.registry.access import writing
@@ -62,7 +62,7 @@ class Order:
 
 def dry_run(order: Order, state: State | None, *, progress: Progress | None) -> Adoption:
     """Say what `adopt` would do; nothing is written but the mapping file, and no registry is needed (``state`` None)."""
-    proposal, _ = _look(order, progress)
+    proposal, _ = _look(order, state, progress)
     proposal, sorting = _sorted(proposal, state, None)
     mapping, warnings = _mapping_file(order, proposal)
     return Adoption(
@@ -79,7 +79,7 @@ def dry_run(order: Order, state: State | None, *, progress: Progress | None) -> 
 def adopt(work: Workspace, order: Order, *, progress: Progress | None) -> Adoption:
     """Import the sheet; see :meth:`manual_registry.Registry.adopt`."""
     state = work.load().state
-    proposal, raw = _look(order, progress)
+    proposal, raw = _look(order, state, progress)
     if proposal.questions:
         mapping, warnings = _mapping_file(order, proposal)
         proposal, sorting = _sorted(proposal, state, work)
@@ -99,7 +99,7 @@ def adopt(work: Workspace, order: Order, *, progress: Progress | None) -> Adopti
         ids = _open_baselines(work, loaded)
     from manual_registry.registry.people_columns import join
 
-    join(work, proposal.plan.sha256, rest=[one.sheet for one in proposal.not_imported if one.row is None])
+    join(work)
     leads = loaded.state.active_leads()
     unsigned = ids or [one.id for one in loaded.state.baselines.values() if one.signed_seq is None]
     after = f"mreg approval sign {unsigned[-1]} --as {leads[0].email}" if unsigned and leads else "mreg status"
@@ -120,17 +120,24 @@ def adopt(work: Workspace, order: Order, *, progress: Progress | None) -> Adopti
 # -- reading ----------------------------------------------------------------------------------------------
 
 
-def _look(order: Order, progress: Progress | None) -> tuple[Proposal, bytes]:
+def _look(order: Order, state: State | None, progress: Progress | None) -> tuple[Proposal, bytes]:
     """Step 1; nothing is written."""
-    from manual_registry.adapters.adoption import look_up, propose, read_mapping, read_sheet_bytes
+    from manual_registry.adapters.adoption import is_whole_machine, look_up, propose, read_mapping, read_sheet_bytes
 
     if order.storage is not None and not order.storage.is_dir():
         raise FileUnknown(f"--storage {order.storage}: there is no such directory", location=str(order.storage))
+    if order.storage is not None and is_whole_machine(order.storage):
+        raise PathEscapes(
+            f"--storage {order.storage}: that is the whole machine, or the system's own; a sheet may name any file there."
+            " Name the directory in which the models lie",
+            location=str(order.storage),
+        )
     raw = read_sheet_bytes(order.sheet)
     answers = read_mapping(order.mapping) if order.mapping else None
     proposal = propose(order.sheet, answers, data=raw)
     folder = order.sheet.absolute().parent
-    return look_up(proposal, sheet_folder=folder, storage=order.storage, progress=progress), raw
+    found = look_up(proposal, sheet_folder=folder, storage=order.storage, progress=progress)
+    return settled(found, state), raw
 
 
 def _sorted(proposal: Proposal, state: State | None, work: Workspace | None) -> tuple[Proposal, Sorting]:

@@ -17,6 +17,8 @@ from manual_registry.core.times import parse_time
 from manual_registry.registry.access import writing
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cryptography.x509 import Certificate
 
     from manual_registry.core.results import Result
@@ -61,33 +63,33 @@ def anchor_with(work: Workspace, url: str, *, roots: Path | None) -> tuple[Resul
 # -- verify -----------------------------------------------------------------------------------------------
 
 
-def check(work: Workspace, found: Audit, *, roots: Path | None) -> int:
-    """Judge every token in the ledger again; returns how many were judged to a root.
+def check(work: Workspace, found: Audit, *, roots: Path | None) -> list[tuple[int, datetime]]:
+    """Judge every token in the ledger again; returns (event, time) of those that were judged to a root.
 
     Without roots, or without the optional part, it is told that they were not judged: a token by itself proves nothing.
     """
     anchors = found.state.anchors
     if not anchors:
-        return 0
+        return []
     if roots is None:
         told = f"{len(anchors)} time-stamps of {_names(anchors)} were not judged; name trusted roots with --tsa-roots"
         found.findings.append(_info(told))
-        return 0
+        return []
     from manual_registry.adapters.timestamping import load_roots
 
     trusted = load_roots(roots)
-    judged = 0
+    judged: list[tuple[int, datetime]] = []
     for one in anchors:
         try:
             _judge(work, found.state, one, trusted)
-            judged += 1
+            judged.append((one.seq, parse_time(one.time)))
             # It was asked under the write lock, so event `seq` was the last one then.
             check_dated_back(found, seq=one.seq, at=parse_time(one.time), source=one.authority)
         except ToolMissing as problem:
             found.findings.append(
                 _info(f"{len(anchors)} time-stamps were not judged: {problem.message} ({problem.hint})")
             )
-            return 0
+            return []
         except RegistryError as problem:
             found.findings.append(finding(problem, location=f"ledger/{file_name(one.event)}"))
     if judged:

@@ -10,7 +10,7 @@ from manual_registry.core import events as kinds
 from manual_registry.core.audit import unknown_approval
 from manual_registry.core.decide.approvals import closed
 from manual_registry.core.decide.identity import identity_words
-from manual_registry.core.errors import ApproverUnknown, RegistryError, StatementUnknown, raise_for
+from manual_registry.core.errors import ApproverUnknown, ReasonMissing, RegistryError, StatementUnknown, raise_for
 from manual_registry.core.ledger import Draft
 from manual_registry.core.sshkeys import parse_public_key
 from manual_registry.core.state import Approver, Request, State, VersionState
@@ -110,13 +110,7 @@ def _article(word: str) -> str:
 
 def sign_hint(state: State, request: Request) -> str:
     """Return the command that signs the request, with an approver who may."""
-    record = state.versions[request.model, request.version]
-    roles = state.policy.signers(Stage(request.to))
-    fit = [
-        one.email
-        for one in state.approvers.values()
-        if one.revoked_seq is None and one.role in roles and not record.registered_by(one.email)
-    ]
+    fit = approvals.may_sign(state, request)
     return f"mreg approval sign {request.id} --as {fit[0] if fit else 'EMAIL'}"
 
 
@@ -154,6 +148,9 @@ def _line(state: State, request: Request, who: Email | str, at: str, *, reject: 
 
 def statement(work: Workspace, name: str, *, as_: str, reject: bool, comment: str | None) -> tuple[bytes, Result]:
     """Issue the statement that ``as_`` will sign elsewhere; an event holds its bytes."""
+    if reject and not (comment or "").strip():  # before it is signed elsewhere, for nothing
+        told = f"approval {name}: a rejection needs a comment"
+        raise ReasonMissing(told, location="comment", clause="RP-10", hint='add --comment "…"')
     with writing(work) as loaded:
         request = request_named(loaded.state, name)
         record = loaded.state.versions[request.model, request.version]
@@ -185,7 +182,7 @@ def _require_open(request: Request) -> None:
 def sign(work: Workspace, name: str, *, as_: str, key: Path | None, reject: bool, comment: str | None) -> Result:
     """Sign an approval with a key that this machine can use."""
     from manual_registry.adapters.keys import signer_for
-    from manual_registry.registry.looking import require_unchanged
+    from manual_registry.registry.looking import evidence_problems, require_unchanged
 
     loaded = work.load()
     before = loaded.state
@@ -196,7 +193,9 @@ def sign(work: Workspace, name: str, *, as_: str, key: Path | None, reject: bool
     _require_open(request)
     work.trust(loaded, request.model)
     if not reject:
-        require_unchanged(work, before.versions[request.model, request.version])
+        record = before.versions[request.model, request.version]
+        require_unchanged(work, record)
+        raise_for(evidence_problems(work, record))
     signer = signer_for(
         key, parse_public_key(approver.key), terminal=work.passphrase is not None, passphrase=work.passphrase
     )

@@ -15,8 +15,8 @@ from manual_registry.core import events as kinds
 from manual_registry.core.audit import unknown_approval
 from manual_registry.core.controls import Asked
 from manual_registry.core.decide import requests, signing
-from manual_registry.core.errors import RegistryError, StatementUnknown, UsageError, raise_for
-from manual_registry.core.ledger import Draft
+from manual_registry.core.errors import ReasonMissing, RegistryError, StatementUnknown, UsageError, raise_for
+from manual_registry.core.ledger import Draft, Event
 from manual_registry.core.sshkeys import parse_public_key
 from manual_registry.core.state import Baseline, ControlRequest, State
 from manual_registry.core.statements import CONTROL_NAMESPACE, control_line, read_statement
@@ -132,6 +132,9 @@ def _signed_so(asked: Asked, who: Email, *, reject: bool, comment: str | None) -
 
 
 def _answer(asked: Asked, *, reject: bool, comment: str | None) -> Draft:
+    if reject and not (comment or "").strip():
+        told = f"{asked.id}: a rejection needs a comment"
+        raise ReasonMissing(told, location="comment", clause="RP-10", hint='add --comment "…"')
     if not reject and comment:
         raise UsageError(f"{asked.id}: a comment is signed with a rejection only; note it with the request's subject")
     if not reject:
@@ -193,7 +196,14 @@ def _sign(
         control["signature"] = signer.sign(line, namespace=CONTROL_NAMESPACE)
         return made
 
-    work.append(loaded, build)
+    _tell_first_lead(work, work.append(loaded, build))
+
+
+def _tell_first_lead(work: Workspace, event: Event) -> None:
+    """Say aloud that somebody enrolled themselves, which only the first lead of a registry can."""
+    if event.type == kinds.APPROVER_ADDED and event.data["control"]["signer"] == event.subject["approver"]:
+        who = event.subject["approver"]
+        work.warn(f"{who} is the first lead of this registry and enrolled by signing with their own key: tell everyone")
 
 
 # -- elsewhere --------------------------------------------------------------------------------------------
@@ -259,8 +269,8 @@ def take_in(
     comment = said["details"].get("comment") if rejecting else None
     control = {"signer": said["signer"], "statement": line, "signature": armour, "request": asked.id}
     draft = _answer(asked, reject=rejecting, comment=comment)
-    data = {**draft.data, "control": control}
-    work.append(loaded, lambda _state, _at: Draft(type=draft.type, subject=draft.subject, data=data))
+    made = Draft(type=draft.type, subject=draft.subject, data={**draft.data, "control": control})
+    _tell_first_lead(work, work.append(loaded, lambda _state, _at: made))
 
 
 def matching(id: str, armour: str, candidates: list[str], *, namespace: str) -> str:

@@ -35,6 +35,14 @@ if TYPE_CHECKING:
     from manual_registry.registry.workspace import Workspace
 
 _OWN_FILES = ("SHA256SUMS", "B3SUMS", "record.json")
+_STOPPED = (
+    "where a command was stopped, the next writing command puts it in order (mreg adopt: the same one goes on);"
+    " otherwise look at it and move it out of the registry"
+)
+_STOPPED_ADOPT = (
+    "where mreg adopt was stopped, the same command goes on and names it; otherwise look at it and move it out of the"
+    " registry"
+)
 
 
 @dataclass(slots=True)
@@ -308,7 +316,11 @@ def _foreign(work: Workspace, state: State, looked: Looked) -> None:
         record, place = state.version(model, version), f"models/{model}/{version}"
         if record is None:
             looked.findings.append(
-                finding(StorageUnexpected(f"{place}: no event names this directory", location=place, clause="RP-1"))
+                finding(
+                    StorageUnexpected(
+                        f"{place}: no event names this directory", location=place, clause="RP-1", hint=_STOPPED
+                    )
+                )
             )
         elif record.bag is not None:
             waits = StorageUnexpected(
@@ -344,7 +356,9 @@ def _adopted_sheets(work: Workspace, state: State, looked: Looked) -> None:
             looked.add(ArtefactChanged, place, "the spreadsheet that was adopted was changed", clause="RP-16")
     for place in adopted_sheets.standing(work.root):
         if place not in state.adopted:
-            stray = StorageUnexpected(f"{place}: no event names this file", location=place, clause="RP-16")
+            stray = StorageUnexpected(
+                f"{place}: no event names this file", location=place, clause="RP-16", hint=_STOPPED_ADOPT
+            )
             looked.findings.append(finding(stray, severity=Severity.WARNING))
 
 

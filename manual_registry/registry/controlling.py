@@ -30,19 +30,13 @@ def approver_add(
         raise UsageError(f"role {role!r}: one of {', '.join(Role)}")
     line = keys.load_public(public_key).line()
     subject, data = {"approver": address}, {"name": name, "role": role, "key": line}
-    standing = work.load().state
-    known = standing.approvers.get(address)
+    known = work.load().state.approvers.get(address)
     if (
         known is not None
         and known.revoked_seq is None
         and (known.name, known.role.value, known.key) == (name, role, line)
     ):
         return unchanged(work, "approver-add", address)
-    first = not any(one.role is Role.LEAD for one in standing.approvers.values())
-    if first and as_ is not None and role == Role.LEAD.value:
-        work.warn(
-            f"{address} is the first lead of this registry and enrolled by signing with their own key: tell everyone"
-        )
     return change(
         work,
         "approver-add",
@@ -145,6 +139,8 @@ def pipeline_template(work: Workspace, which: str) -> str:
 
 def pipeline_facts(public_key: Path | None, oidc: Path | None, jwks: Path | None) -> dict[str, str]:
     """Return what a lead reads before signing the enrolment of a pipeline; raises what is wrong with the files."""
+    from manual_registry.core.jwks import public_key as public_key_of
+
     found = _known_by(public_key, oidc, jwks)[0]
     if found["oidc"] is None:
         return {"public key": f"{public_key}  {fingerprint(found['key'])}"}
@@ -153,7 +149,9 @@ def pipeline_facts(public_key: Path | None, oidc: Path | None, jwks: Path | None
         "tokens of": told["issuer"],
         "for": told["audience"],
         "with": ", ".join(f"{name} = {value}" for name, value in told["claims"].items()),
-        "signed by": ", ".join(str(one.get("kid", "its one key")) for one in told["keys"]),
+        "signed by": ", ".join(
+            f"{one.get('kid', 'its one key')} ({fingerprint(public_key_of(one).line())})" for one in told["keys"]
+        ),
         "algorithms": ", ".join(told["algorithms"]),
     }
 
@@ -200,24 +198,23 @@ def policy_sign(work: Workspace, *, as_: str | None, key: Path | None) -> Result
 
 
 def approver_list(work: Workspace) -> list[dict[str, Any]]:
-    """Return the roster's people, revoked ones included."""
+    """Return the roster's people, revoked ones and former keys included."""
     state, day = read(work).state, work.now()[:10]
     return [
         {"name": one.name, "email": one.email, "role": one.role.value, "fingerprint": fingerprint(one.key), "key": one.key,
          "since": one.added_at, "revoked_at": one.revoked_at, "reason": one.reason, "added_by": one.added_by,
          "compromised_since": one.compromised_since,
-         "delegations": [dict(delegations.row(each, one, day)) for each in state.delegations.values()
-                         if each.delegate == one.email]}
-        for one in state.approvers.values()
+         "delegations": [dict(delegations.row(each, one, day)) for each in delegations.granted_to(state, one)]}
+        for one in state.all_approvers()
     ]  # fmt: skip
 
 
 def pipeline_list(work: Workspace) -> list[dict[str, Any]]:
-    """Return the enrolled pipelines, revoked ones included."""
+    """Return the enrolled pipelines, revoked ones and former keys included."""
     return [
         {"name": one.name, "fingerprint": fingerprint(one.key) if one.key else None, "key": one.key, "oidc": one.oidc,
          "since": one.added_at, "revoked_at": one.revoked_at, "reason": one.reason, "added_by": one.added_by}
-        for one in read(work).state.pipelines.values()
+        for one in read(work).state.all_pipelines()
     ]  # fmt: skip
 
 

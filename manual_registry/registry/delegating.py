@@ -73,7 +73,8 @@ def recover(work: Workspace, who: str, *, public_key: Path, recovery_key: Path) 
     data: dict[str, Any] = {"name": name, "key": keys.load_public(public_key).line()}
     state = work.load().state
     known = state.approvers.get(address)
-    if known is not None and (known.name, known.key, known.added_by) == (name, data["key"], RECOVERY):
+    active = known if known is not None and known.revoked_seq is None else None
+    if active is not None and (active.name, active.key, active.added_by) == (name, data["key"], RECOVERY):
         return unchanged(work, "approver-recover", address)
     if state.recovery_key is None:
         raise ControlRefused(
@@ -106,6 +107,8 @@ def recover(work: Workspace, who: str, *, public_key: Path, recovery_key: Path) 
 
     with writing(work) as loaded:
         work.append(loaded, build)
+    if active is not None:
+        work.warn(f"{address}'s former key is revoked by that: what it signed before stands, it signs nothing any more")
     work.warn(f"{address} is a lead now, by the recovery key: tell everyone, and revoke the leads whose keys are lost")
     return work.result("approver-recover", loaded, id=address, next="mreg approver list")
 
@@ -160,6 +163,15 @@ def exception_grant(
         next=f"mreg show {record.ref}",
     )
     return done if done.waiting_for else _renamed(done, "E")
+
+
+def exception_facts(work: Workspace, ref: str, *, gate: str) -> dict[str, str]:
+    """Return the numbers for which ``gate`` does not pass; empty where it does, or has no report."""
+    from manual_registry.registry.reviewing import failing
+
+    state = work.load().state
+    found = failing(state, find(work, state, ref), gate)
+    return {"failing": "; ".join(found)} if found else {}
 
 
 def exception_list(work: Workspace) -> dict[str, Any]:

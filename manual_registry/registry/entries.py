@@ -1,25 +1,29 @@
 """What a lead writes into an approval's row, on Approvals or in Approver and Approval date of Models (design 3.3).
 
 Rules held here: an entry takes no effect before it is signed; each is validated against the roster, and what is wrong
-stays in the cell and is told in the row; while one request of a version is open, Approver and Approval date of its row
-on Models are that request's entry.
+stays in the cell and is told in the row; an entry whose cells are emptied is taken back, which is an event too; while
+one request of a version is open, Approver and Approval date of its row on Models are that request's entry; a date is
+not after today where sync runs (the ledger's own rule, which every machine judges alike, is the latest time zone's day).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from manual_registry.core import approvals, controls
 from manual_registry.core import events as kinds
 from manual_registry.core.decide.approvals import closed
-from manual_registry.core.errors import RegistryError
+from manual_registry.core.errors import BadTime, DateInFuture, RegistryError
 from manual_registry.core.ledger import Draft
 from manual_registry.core.request_rows import sign_hint
 from manual_registry.core.rows import sign_command
 from manual_registry.core.state import Request, State
-from manual_registry.core.syncing import Item, Sorted, item
+from manual_registry.core.syncing import ERRORS, Item, Sorted, item
+from manual_registry.core.times import is_date
 from manual_registry.core.view import Difference
 from manual_registry.registry.model_edits import record_of, text_of
 from manual_registry.registry.synced import Synced, raise_unless_about, spot
@@ -28,8 +32,11 @@ if TYPE_CHECKING:
     from manual_registry.registry.workspace import Loaded, Workspace
 
 _COLUMNS: Final = {"Decision": "decision", "Approver": "approver", "Approval date": "date", "Comment": "comment"}
+#: What people write for a decision. A bare "yes" or "ok" is none: it may answer another question.
+_DECISIONS: Final = {"approve": "approved", "genehmigt": "approved", "reject": "rejected", "abgelehnt": "rejected"}
 _ON_MODELS: Final = ("Approver", "Approval date")
 _MOMENT: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ][\d:.]+Z?")
+_DAY_FIRST: Final = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})")
 _ADDRESS: Final = re.compile(r".*<([^<>]+)>\s*")
 
 
@@ -45,11 +52,16 @@ class Entry:
         """The cell that stands for all of them in a message."""
         return self.cells[-1]
 
+    def cell(self, heading: str, wanted: Mapping[str, str | None]) -> Difference:
+        """Return the cell below ``heading``, also when it is as it was before."""
+        edited = [one for one in self.cells if one.column == heading]
+        return edited[-1] if edited else replace(self.first, column=heading, found=wanted[_COLUMNS[heading]], base=None)
+
 
 def take_all(work: Workspace, loaded: Loaded, found: Sorted, done: Synced) -> list[Item]:
     """Take every entry; returns the lines about cells of Models that are none and were put back."""
     entries: dict[str, Entry] = {}
-    lines = [line for one, line in found.restored if not _on_models(loaded.state, one, entries)]
+    lines = [line for one, line in found.restored if not _on_models(loaded.state, one, found, entries)]
     for one in found.edits:
         if one.sheet == "Approvals":
             entries.setdefault(one.row, Entry(one.row)).cells.append(one)
@@ -64,9 +76,11 @@ def take_all(work: Workspace, loaded: Loaded, found: Sorted, done: Synced) -> li
     return lines
 
 
-def _on_models(state: State, one: Difference, entries: dict[str, Entry]) -> bool:
+def _on_models(state: State, one: Difference, found: Sorted, entries: dict[str, Entry]) -> bool:
     """Tell whether a cell of Models belongs to the entry of the one request that is open."""
     if one.sheet != "Models" or one.column not in _ON_MODELS or one.formula or not isinstance(one.found, str):
+        return False
+    if (one.sheet, one.row) in found.overtyped or one.found in ERRORS:
         return False
     record = record_of(state, one.row)
     asked = [state.requests[name] for name in record.requests] if record else []
@@ -88,10 +102,14 @@ def _take(work: Workspace, loaded: Loaded, request: Request, entry: Entry, done:
     wanted = _wanted(loaded.state, request, entry)
     spots = [spot(one) for one in entry.cells]
     missing = [title for title, name in _COLUMNS.items() if name != "comment" and not wanted[name]]
-    if missing:
+    if request.filled and not any(wanted.values()):
+        _take_back(work, loaded, request, entry, done)
+    elif missing:
         done.keep |= {*spots}
         told = f"{request.id}: still to fill in: {', '.join(missing)}"
-        done.outcome.pending.append(item(entry.first, told))
+        if request.filled:
+            told += "; what was filled in before stands until then (empty all four cells to take it back)"
+        done.outcome.pending.append(item(entry.cell(missing[0], wanted), told))
         _say(entry, done, told)
     elif wanted == (request.filled or {}):
         done.accepted(spots)
@@ -106,18 +124,43 @@ def _fill(
     draft = Draft(type=kinds.FILLED, subject=subject, data={"id": request.id, **wanted})
     spots = [spot(one) for one in entry.cells]
     try:
-        work.append(loaded, lambda _state, _at: draft)
+        work.append(loaded, lambda _state, _at: draft, review=partial(_with_today, work, request, wanted))
     except RegistryError as refusal:
         raise_unless_about(refusal)
         done.keep |= {*spots}
         for reason in refusal.reasons:
-            done.outcome.problems.append(item(entry.first, reason.message))
+            done.outcome.problems.append(item(entry.cell(_heading(reason), wanted), reason.message))
             _say(entry, done, f"! {reason.message}")
         return
     done.accepted(spots)
     filled = loaded.state.requests[request.id]
     told = f"{request.id}: filled in as {wanted['decision']}, NOT yet signed; {wanted['approver']} signs with"
     done.outcome.filled.append(item(entry.first, f"{told}: {sign_command(filled)}", kept=entry.first.found))
+
+
+def _take_back(work: Workspace, loaded: Loaded, request: Request, entry: Entry, done: Synced) -> None:
+    """All four cells were emptied: the request waits again as if nothing had been filled in."""
+    subject = {"model": request.model, "version": request.version}
+    data = {"id": request.id, "decision": "", "approver": "", "date": "", "comment": None}
+    work.append(loaded, lambda _state, _at: Draft(type=kinds.FILLED, subject=subject, data=data))
+    done.accepted(spot(one) for one in entry.cells)
+    done.outcome.accepted.append(item(entry.first, f"{request.id}: what was filled in is taken back"))
+
+
+def _with_today(
+    work: Workspace, request: Request, wanted: dict[str, str | None], _state: State, reasons: list[RegistryError]
+) -> list[RegistryError]:
+    """Add to ``reasons`` that the date is after today on this machine's calendar."""
+    today, day = work.clock().astimezone().date().isoformat(), str(wanted["date"])
+    if not is_date(day) or day <= today or any(isinstance(one, BadTime | DateInFuture) for one in reasons):
+        return reasons
+    told = f"approval {request.id}: Approval date {day} has not come yet (today is {today})"
+    return [*reasons, DateInFuture(told, location="Approval date", clause="RP-19")]
+
+
+def _heading(reason: RegistryError) -> str:
+    """Return the heading of the column that a refusal is about."""
+    return str(reason.location) if reason.location in _COLUMNS else "Approver"
 
 
 def _say(entry: Entry, done: Synced, text: str) -> None:
@@ -133,13 +176,23 @@ def _wanted(state: State, request: Request, entry: Entry) -> dict[str, str | Non
     if wanted["decision"] is None and entry.cells[0].sheet == "Models":
         wanted["decision"] = "approved"  # whoever writes a name into Approver approves
     decision, approver, date, comment = (str(wanted[name] or "").strip() for name in _COLUMNS.values())
-    moment = _MOMENT.fullmatch(date)
     return {
-        "decision": decision.lower() or None,
+        "decision": _DECISIONS.get(decision.lower(), decision.lower()) or None,
         "approver": _address(state, approver) if approver else None,
-        "date": (moment[1] if moment else date) or None,
+        "date": _date(date) or None,
         "comment": comment or None,
     }
+
+
+def _date(text: str) -> str:
+    """Return a date as 2026-11-24 where it is one moment's, or written 24.11.2026 (never month first); else as typed."""
+    if moment := _MOMENT.fullmatch(text):
+        return moment[1]
+    if european := _DAY_FIRST.fullmatch(text):
+        day, month, year = (int(part) for part in european.groups())
+        if 1 <= month <= 12:  # what is no day of it is told as it was typed all the same
+            return f"{year}-{month:02d}-{day:02d}"
+    return text
 
 
 def _address(state: State, text: str) -> str:

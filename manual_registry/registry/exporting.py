@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _COLUMNS: Final = (
     "model", "version", "stage", "blake3", "sha256", "composite_id", "storage_location", "training_data", "code_commit",
     "training_date", "approver", "approval_date", "deployment_date", "owner", "pipeline_run", "registered_at",
-    "registered_by", "retention_until", "aliases", "size", "move_pending",
+    "registered_by", "retention_until", "aliases", "size", "move_pending", "notes",
 )  # fmt: skip
 _TIMES: Final = ("training_date", "approval_date", "deployment_date", "registered_at", "retention_until")
 _LISTS: Final = ("training_data", "aliases")
@@ -29,9 +29,11 @@ _BREAKS: Final = ("\t", "\r", "\n")
 
 
 def _flat(work: Workspace) -> list[dict[str, Any]]:
+    from manual_registry.registry.access import read
     from manual_registry.registry.reading import rows
 
-    return [_row(row) for row in rows(work)]
+    notes = {key: record.notes_text for key, record in read(work).state.versions.items()}
+    return [_row(row) | {"notes": notes.get((row["model"], row["version"]))} for row in rows(work)]
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

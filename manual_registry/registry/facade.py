@@ -88,6 +88,24 @@ class Registry(ReadCommands, ChangeCommands, AdoptCommands, ApproveCommands, Ros
         return self._work.root
 
     @property
+    def workbook(self) -> str:
+        """Where the tracking spreadsheet lies, as registry.toml says it (relative to the root)."""
+        return self._work.config.workbook
+
+    def owns(self, path: str | Path) -> bool:
+        """Tell whether ``path`` is the registry's: its workbook, or one of its own names in the root, or below one."""
+        from manual_registry.adapters.workbook_place import belongs_to_registry
+
+        target = Path(path)
+        workbook = self._work.workbook_path
+        by_name = target.parent.resolve() / target.name  # a link there is replaced, one that leads in is followed
+        return (
+            any(belongs_to_registry(self.root, one) for one in (by_name, target))
+            or workbook.resolve() in (by_name, target.resolve())
+            or by_name == workbook.parent.resolve() / workbook.name
+        )
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences for the user that came up so far."""
         return tuple(self._work.warnings)

@@ -145,12 +145,14 @@ def identity_for(work: Workspace, state: State, given: Credentials, to: Stage) -
             return found
     if given.pipeline is None:
         return Identity(problem=_how_in_ci(work, known) if wanted else None)
-    raise UsageError(
-        f"--pipeline {given.pipeline} needs its key: --pipeline-key FILE (or ${KEY_VARIABLE})"
+    named = given.pipeline
+    why = (
+        f"pipeline {named} shows itself by its key: --pipeline-key FILE (or ${KEY_VARIABLE})"
         if not known
-        else f"--pipeline {given.pipeline} needs an identity token: --oidc-token-file FILE, or in GitHub Actions"
+        else f"pipeline {named} shows itself by an identity token: --oidc-token-file FILE, or in GitHub Actions"
         " permissions: {id-token: write}"
     )
+    return Identity(problem=PipelineMissing(why, clause="RP-11", hint="mreg pipeline list"))
 
 
 def needs_identity(work: Workspace, state: State, to: Stage) -> bool:

@@ -10,7 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manual_registry.core.errors import ArtefactAdded, ArtefactChanged, ArtefactGone, RegistryError, raise_for
+from manual_registry.core.errors import (
+    ArtefactAdded,
+    ArtefactChanged,
+    ArtefactFinding,
+    ArtefactGone,
+    RegistryError,
+    raise_for,
+)
 
 if TYPE_CHECKING:
     from manual_registry.adapters.tree import Survey
@@ -94,6 +101,10 @@ def recorded_content(work: Workspace, record: VersionState) -> Content:
 
     Sizes are those on disk. Raises :class:`ArtefactGone` or :class:`ArtefactChanged`.
     """
+    return _listed_content(work, record, sizes=True)
+
+
+def _listed_content(work: Workspace, record: VersionState, *, sizes: bool) -> Content:
     from manual_registry.core.manifest import FileEntry, content
 
     directory, place = directory_of(work, record), place_of(work, record)
@@ -101,7 +112,7 @@ def recorded_content(work: Workspace, record: VersionState) -> Content:
     entries = [
         FileEntry(
             path=path,
-            size=_size(artefact_file(work, record, path), f"{artefact_place(work, record)}/{path}"),
+            size=_size(artefact_file(work, record, path), _file_place(work, record, path)) if sizes else 0,
             blake3=digest,
             sha256=sha256.get(path),
         )
@@ -120,6 +131,12 @@ def artefact_file(work: Workspace, record: VersionState, path: str) -> Path:
     whole = artefact_path(work, record)
     single = record.location is not None and record.data["artefact"]["kind"] == "file"
     return whole if single else whole / path
+
+
+def _file_place(work: Workspace, record: VersionState, path: str) -> str:
+    """Return :func:`artefact_file` for messages."""
+    single = record.location is not None and record.data["artefact"]["kind"] == "file"
+    return artefact_place(work, record) + ("" if single else f"/{path}")
 
 
 def _manifest(path: Path, place: str) -> dict[str, str]:
@@ -168,6 +185,35 @@ def require_as_named(work: Workspace, record: VersionState) -> None:
         if named[path] != there[path]:
             raise ArtefactChanged(f"{where}: an evidence file was changed", location=where, clause="RP-1", hint=hint)
     raise_for(problems)
+
+
+def evidence_problems(work: Workspace, record: VersionState) -> list[RegistryError]:
+    """Return what is gone or changed of the small files beside the artefact: evidence and manifests, hashed now.
+
+    What an approval rests on (gate reports, model card, environment) must be there as signed when the step is taken.
+    """
+    from manual_registry.adapters import tree
+
+    directory, place, hint = directory_of(work, record), place_of(work, record), f"mreg verify {record.ref}"
+    there = {f"evidence/{one.path}": one.blake3 for one in tree.survey(directory / "evidence").files}
+    problems: list[RegistryError] = []
+    for item in record.evidence:
+        path, where = str(item["path"]), f"{place}/{item['path']}"
+        if path not in there:
+            told = f"{where}: an evidence file is missing"
+            problems.append(ArtefactGone(told, location=where, clause="RP-1", hint=hint))
+        elif there[path] != item["blake3"]:
+            told = f"{where}: an evidence file was changed"
+            problems.append(ArtefactChanged(told, location=where, clause="RP-1", hint=hint))
+    try:
+        _listed_content(work, record, sizes=False)
+    except ArtefactFinding as problem:
+        problems.append(problem)
+    except RegistryError as problem:  # a manifest that is none any more
+        where = f"{place}/B3SUMS"
+        told = f"{where}: B3SUMS or SHA256SUMS is not as registered: {problem.message}"
+        problems.append(ArtefactChanged(told, location=where, clause="RP-1", hint=hint))
+    return problems
 
 
 def changed(work: Workspace, record: VersionState, found: str | None) -> RegistryError:

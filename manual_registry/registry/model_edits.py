@@ -9,7 +9,7 @@ from manual_registry.core.errors import RegistryError
 from manual_registry.core.ledger import Draft
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.syncing import item, shown
-from manual_registry.core.values import Stage, stage
+from manual_registry.core.values import Stage, one_line, typed_stage
 from manual_registry.core.view import Cell, Difference
 from manual_registry.registry.approving import ask, how_it_goes_on
 from manual_registry.registry.synced import Synced, spot
@@ -46,6 +46,8 @@ def take(work: Workspace, loaded: Loaded, one: Difference, done: Synced) -> None
 def _field(work: Workspace, loaded: Loaded, one: Difference, record: VersionState, done: Synced) -> None:
     """Owner or Notes: an event, unless the record has moved on meanwhile."""
     name, wanted = str(one.column).lower(), text_of(one.found)
+    if name == "owner":  # Alt+Enter and marks that nobody sees are no part of a name
+        wanted = one_line(wanted or "") or None
     standing = record.owner if name == "owner" else record.notes_text
     if wanted == standing:
         done.accepted([spot(one)])
@@ -73,12 +75,12 @@ def _field(work: Workspace, loaded: Loaded, one: Difference, record: VersionStat
 
 def _stage(work: Workspace, loaded: Loaded, one: Difference, record: VersionState, done: Synced) -> None:
     """A changed Stage is a request, never a transition; what the table forbids is told and put back."""
-    text = str(one.found or "").strip().lower()
+    text = one_line(str(one.found or ""))
     if not text:
         done.problem(one, f"Stage of {one.row} was emptied; put back", kept=record.stage)
         return
     try:
-        wanted = stage(text)
+        wanted = typed_stage(text)
         if wanted.value == record.stage:
             done.accepted([spot(one)])
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from manual_registry.core import approvals
+from manual_registry.core import approvals, ratifying
 from manual_registry.core import events as kinds
 from manual_registry.core.decide.stages import last_used
 from manual_registry.core.errors import ArtefactChanged, RegistryError
@@ -16,7 +16,7 @@ from manual_registry.core.values import Stage, model_name, stage
 from manual_registry.registry.access import writing
 from manual_registry.registry.approving import approval_to_use
 from manual_registry.registry.identity import Credentials, identity_for
-from manual_registry.registry.looking import changed, observed_blake3
+from manual_registry.registry.looking import changed, evidence_problems, observed_blake3
 from manual_registry.registry.references import find
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def promote(
         return _stands(work, "promote", record.ref)
     work.trust(before, record.model)
     identity = identity_for(work, state, credentials, wanted)
-    observed = observed_blake3(work, record, progress=progress) if wanted is not Stage.EXPERIMENTAL else None
+    forward = wanted is not Stage.EXPERIMENTAL
+    observed = observed_blake3(work, record, progress=progress) if forward else None
+    beside = evidence_problems(work, record) if forward else []
     with writing(work) as loaded:
 
         def build(state: State, at: str) -> Draft:
@@ -65,8 +67,8 @@ def promote(
         def review(state: State, found: list[RegistryError]) -> list[RegistryError]:
             # What only this machine can see: a policy file that differs, a file that is not as registered.
             other = [one for one in found if not isinstance(one, ArtefactChanged)]
-            gone = observed != record.blake3 and wanted is not Stage.EXPERIMENTAL
-            seen = [changed(work, record, observed)] if gone else []
+            gone = observed != record.blake3 and forward
+            seen = [changed(work, record, observed), *beside] if gone else beside
             other = approvals.wanted_anew(identity.reasons(other), record.ref, wanted)
             return [*seen, *work.policy_refusals(state), *other]
 
@@ -101,7 +103,7 @@ def _waits(work: Workspace, loaded: Loaded, record: VersionState, *notes: str) -
         record,
         id=ratify,
         next=f"mreg approval sign {ratify} --as {leads[0] if leads else 'EMAIL'}",
-        waiting_for=(f"a lead ratifies {ratify} within {approvals.RATIFY_HOURS} hours",),
+        waiting_for=(f"a lead ratifies {ratify} within {ratifying.RATIFY_HOURS} hours",),
         notes=notes,
     )
 
@@ -135,6 +137,7 @@ def rollback(
     work.trust(known, record.model)
     identity = identity_for(work, before, credentials, Stage.PRODUCTION)
     observed = observed_blake3(work, record, progress=progress)
+    beside = evidence_problems(work, record)
 
     def build(state: State, at: str) -> Draft:
         one = state.versions[record.model, record.version]
@@ -152,7 +155,7 @@ def rollback(
         return Draft(type=kinds.ROLLED_BACK, subject={"model": record.model, "version": record.version}, data=data)
 
     def review(state: State, found: list[RegistryError]) -> list[RegistryError]:
-        return [*work.policy_refusals(state), *identity.reasons(found)]
+        return [*beside, *work.policy_refusals(state), *identity.reasons(found)]
 
     with writing(work) as loaded:
         restored(work, loaded, record, build, review=review, progress=progress)

@@ -13,8 +13,9 @@ from manual_registry.core.resolve import is_symbolic
 from manual_registry.core.search import check_fields, fields_of, matches, parse_expression
 from manual_registry.core.state import State
 from manual_registry.core.values import Risk, Stage
-from manual_registry.registry import views
+from manual_registry.registry import doubted
 from manual_registry.registry.access import read
+from manual_registry.registry.copies_beside import copy_told, unmerged
 from manual_registry.registry.references import find, there
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ def status(work: Workspace) -> dict[str, Any]:
     moves = [one.ref for one in state.versions.values() if one.move_pending]
     counts = Counter(one.stage for one in state.versions.values())
     behind = _view_behind(work, loaded)
-    copies = views.unmerged(work, state.registry_id)
-    work.warn(*(views.copy_told(work, copy) for copy in copies))
+    copies = unmerged(work, state.registry_id)
+    work.warn(*(copy_told(work, copy) for copy in copies))
     return {
         "schema": "manual-registry/status/1",
         "system": state.system,
@@ -110,7 +111,7 @@ def status(work: Workspace) -> dict[str, Any]:
         "models": len(state.models),
         "counts": {stage.value: counts.get(stage.value, 0) for stage in Stage},
         "pending": pending,
-        "overdue": _overdue(work, state),
+        "overdue": [*_overdue(work, state), *_doubts(work, loaded)],
         "pending_moves": moves,
         "view_behind": behind,
         "copies": [os.path.relpath(copy, work.root) for copy in copies],
@@ -122,7 +123,7 @@ def status(work: Workspace) -> dict[str, Any]:
 
 
 def _overdue(work: Workspace, state: State) -> list[str]:
-    from manual_registry.core.approvals import RATIFY_HOURS
+    from manual_registry.core.ratifying import RATIFY_HOURS
     from manual_registry.core.times import parse_time
 
     late = []
@@ -137,6 +138,16 @@ def _overdue(work: Workspace, state: State) -> list[str]:
         for record, one in gate_exceptions.ended_over_production(state, work.clock())
     ]
     return late
+
+
+def _doubts(work: Workspace, loaded: Loaded) -> list[str]:
+    """Return what stands though its signature is in doubt; an exception that ended is told above."""
+    from manual_registry.core.errors import SignatureDoubtful
+    from manual_registry.core.results import Severity
+
+    found = doubted.findings(work, loaded.state, loaded.events)
+    serious = [one for one in found if one.code == SignatureDoubtful.code and one.severity is Severity.ERROR]
+    return [f"{one.location}: {one.message}" for one in serious]
 
 
 def _view_behind(work: Workspace, loaded: Loaded) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from manual_registry.core import controls, gate_exceptions
+from manual_registry.core import controls, gate_exceptions, ratifying
+from manual_registry.core import events as kinds
 from manual_registry.core.canonical import decode
 from manual_registry.core.controls import Asked
 from manual_registry.core.decide.common import document_reasons, gate_reasons
@@ -24,6 +26,7 @@ from manual_registry.core.statements import (
 )
 from manual_registry.core.times import parse_time
 from manual_registry.core.values import Stage
+from manual_registry.registry import doubted
 from manual_registry.registry.access import read
 from manual_registry.registry.approving import needs, request_named, sign_hint
 from manual_registry.registry.asking import NEEDS, asked_named
@@ -34,17 +37,31 @@ from manual_registry.registry.workspace import governed
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from manual_registry.core.ledger import Event
+    from manual_registry.core.results import Finding
     from manual_registry.registry.workspace import Loaded, Workspace
 
 
 def listing(work: Workspace, *, pending: bool) -> list[dict[str, Any]]:
     """Return the approvals, oldest first; ``pending``: those that wait for a person."""
-    state = read(work).state
-    rows = [approval_row(state, one, work.clock()) for one in state.requests.values()]
-    rows += [baseline_row(one) for one in state.baselines.values()]
-    rows += [control_row(one) for one in state.controls.values()]
+    loaded = read(work)
+    state = loaded.state
+    asked: list[Request | Asked] = [*state.requests.values(), *state.baselines.values(), *state.controls.values()]
+    doubts = doubted.findings(work, state, loaded.events)
+    rows = [_row(work, state, one, doubts) for one in asked]
     rows.sort(key=lambda row: int(str(row["id"])[1:]))
     return [row for row in rows if not pending or row["status"] in ("requested", "filled")]
+
+
+def _row(work: Workspace, state: State, one: Request | Asked, doubts: Sequence[Finding]) -> dict[str, Any]:
+    """Return the entry of one approval; what `verify` doubts of its signature is one of its problems."""
+    row: dict[str, Any]
+    if isinstance(one, Request):
+        row = approval_row(state, one, work.clock())
+    else:
+        row = baseline_row(one) if isinstance(one, Baseline) else control_row(one)
+    doubt, problems = doubted.told_of(doubts, one.signed_seq), cast("list[Any]", row["problems"])
+    return {**row, "problems": [*problems, doubt.message]} if doubt else row
 
 
 def show(work: Workspace, name: str) -> dict[str, Any]:
@@ -54,11 +71,14 @@ def show(work: Workspace, name: str) -> dict[str, Any]:
     asked = asked_named(state, name)
     if asked is not None:
         return {**_show_asked(work, loaded, asked), **_signature_of(loaded, asked)}
+    at_once = _signed_at_once(loaded, name)
+    if at_once is not None:
+        return _show_at_once(work, loaded, at_once)
     request = request_named(state, name)
     record = state.versions[request.model, request.version]
     return {
         "schema": "manual-registry/approval-show/1",
-        **approval_row(state, request, work.clock()),
+        **_row(work, state, request, doubted.findings(work, state, loaded.events)),
         "from": request.from_stage,
         "requested_at": request.at,
         "requested_by": request.actor,
@@ -67,14 +87,22 @@ def show(work: Workspace, name: str) -> dict[str, Any]:
         "issued": list(request.issued),
         "auditor_command": auditor_command(request),
         "review": review(work, state, request, record),
-        "next": sign_hint(state, request) if request.status == "requested" else f"mreg show {record.ref}",
+        "next": _next(work, state, request),
     }
+
+
+def _next(work: Workspace, state: State, request: Request) -> str:
+    if ratifying.too_late(request, work.clock()):
+        return ratifying.way_back(state, request)
+    if request.status == "requested":
+        return sign_hint(state, request)
+    return f"mreg show {request.model}@{request.version}"
 
 
 def _show_asked(work: Workspace, loaded: Loaded, asked: Asked) -> dict[str, Any]:
     """A request to a lead, or a baseline: what it changes, and what stands against it now."""
     baseline = isinstance(asked, Baseline)
-    row = baseline_row(asked) if isinstance(asked, Baseline) else control_row(asked)
+    row = _row(work, loaded.state, asked, doubted.findings(work, loaded.state, loaded.events))
     opened = controls.status(asked) == "requested"
     if opened:
         draft = controls.draft_of(asked, {})
@@ -98,6 +126,68 @@ def _show_asked(work: Workspace, loaded: Loaded, asked: Asked) -> dict[str, Any]
     }
 
 
+#: How the signature of a change is named that nobody had asked for: C7 as its copy is, D7 and E7 as what it made.
+_AT_ONCE: Final = re.compile(r"([CDE])([1-9][0-9]{0,11})", re.IGNORECASE)
+_MADE: Final = {"D": kinds.DELEGATED, "E": kinds.EXCEPTION_GRANTED}
+
+
+def _signed_at_once(loaded: Loaded, name: str) -> Event | None:
+    """Return the event of a change that a lead signed; None: ``name`` names none."""
+    found = _AT_ONCE.fullmatch(name)
+    seq = int(found[2]) if found else 0
+    if found is None or seq > len(loaded.events):
+        return None
+    event = loaded.events[seq - 1]
+    wanted = _MADE.get(found[1].upper())
+    fits = wanted in (None, event.type) and bool(event.data.get("control"))
+    return event if fits else None
+
+
+def _show_at_once(work: Workspace, loaded: Loaded, event: Event) -> dict[str, Any]:
+    """Return what was signed, as `approval show` tells it of a request."""
+    actions = {kind: action for action, kind in controls.ACTIONS.items()}
+    action = actions.get(event.type, event.type)
+    doubt = doubted.told_of(doubted.findings(work, loaded.state, loaded.events), event.seq)
+    what = controls.told(action, event.subject, event.data)
+    return {
+        "schema": "manual-registry/approval-show/1",
+        "id": f"C{event.seq}",
+        "kind": controls.KINDS.get(action, action),
+        "model": event.subject.get("model"),
+        "version": event.subject.get("version"),
+        "to": None,
+        "status": "used",
+        "approver": event.data["control"]["signer"],
+        "problems": [doubt.message] if doubt else [],
+        "what": what,
+        "from": None,
+        "requested_at": event.at,
+        "requested_by": event.actor,
+        "issued": [],
+        "review": {"what": what, "details": _with_fingerprint(decode(controls.details(event.subject, event.data)))},
+        **_signature_in(event),
+        "next": "mreg approval list",
+    }
+
+
+def _with_fingerprint(details: dict[str, Any]) -> dict[str, Any]:
+    return {**details, "fingerprint": fingerprint(details["key"])} if isinstance(details.get("key"), str) else details
+
+
+def _failing(state: State, asked: ControlRequest) -> dict[str, Any]:
+    """Say of an exception that is asked for with which numbers the gate failed."""
+    record = state.version(str(asked.subject.get("model")), str(asked.subject.get("version")))
+    if asked.action != "exception.grant" or record is None:
+        return {}
+    return {"failing": failing(state, record, str(asked.data["gate"]), str(asked.data["report"]))}
+
+
+def failing(state: State, record: VersionState, gate: str, report: str | None = None) -> list[str]:
+    """Return the numbers for which ``gate`` does not pass (in the report with that SHA-256, else in the latest)."""
+    found = [one for one in record.gates if one["gate"] == gate and report in (None, one["sha256"])]
+    return list(shortfalls(report_from(found[-1]), state.policy.thresholds)) if found else []
+
+
 def _baseline_review(work: Workspace, state: State, found: Baseline) -> dict[str, Any]:
     """Every adopted version, and whether the original and the files are still what was adopted."""
     from manual_registry.adapters import adopted_sheets
@@ -119,9 +209,7 @@ def _control_review(state: State, asked: ControlRequest) -> dict[str, Any]:
             {"setting": one.setting, "in_force": one.in_force, "file": one.file, "weaker": one.weaker}
             for one in differences(governed(state), asked.data)
         ]}  # fmt: skip
-    details = decode(controls.details(asked.subject, asked.data))
-    if isinstance(details.get("key"), str):
-        details["fingerprint"] = fingerprint(details["key"])
+    details = _with_fingerprint({**decode(controls.details(asked.subject, asked.data)), **_failing(state, asked)})
     return {"what": controls.told(asked.action, asked.subject, asked.data), "details": details}
 
 
@@ -129,7 +217,10 @@ def _signature_of(loaded: Loaded, asked: Asked) -> dict[str, Any]:
     """The statement and signature of the event that answered, and how an auditor checks them."""
     if asked.signed_seq is None:
         return {"statement": None, "signature": None, "auditor_command": None}
-    event = loaded.events[asked.signed_seq - 1]
+    return _signature_in(loaded.events[asked.signed_seq - 1])
+
+
+def _signature_in(event: Event) -> dict[str, Any]:
     control = event.data["control"]
     command = _command(control["signer"], CONTROL_NAMESPACE, event.at, f"approvals/.control/C{event.seq}.json")
     return {"statement": control["statement"], "signature": control["signature"], "auditor_command": command}
@@ -170,18 +261,18 @@ def gates_now(state: State, record: VersionState, now: datetime) -> list[dict[st
 
 def review(work: Workspace, state: State, request: Request, record: VersionState) -> dict[str, Any]:
     """Return the one screen before a signature: what changes, how good it is, who made it."""
-    from manual_registry.registry.looking import observed_blake3
-
     done = read_statement(request.statement) if request.statement and request.status != "signed" else None
     said = done["predicate"] if done else {}
     production = state.production(record.model)
+    if request.ratifies is not None:  # it is in production itself: what it is compared with is what it replaced
+        production = state.version(record.model, request.replaces or "")
     beside = decode(production.value("metrics") or {}) if production and production is not record else {}
     metrics = decode(record.value("metrics") or {})
-    found = observed_blake3(work, record)
     return {
         "from": request.from_stage,
         "to": request.to,
         "replaces": said.get("replaces") if done else replaces_now(state, request),
+        "rollback": _rollback(record, request),
         "metrics": [
             {"name": name, "value": value, "production": beside.get(name),
              "difference": value - beside[name] if name in beside else None}
@@ -192,13 +283,31 @@ def review(work: Workspace, state: State, request: Request, record: VersionState
         "registered_by": sorted(record.registrants),
         "registered_at": record.registered_at,
         "blake3": record.blake3,
-        "content": "unchanged" if found == record.blake3 else "CHANGED OR GONE",
+        "content": _content_now(work, record),
         "limitations": record.card["fields"].get("limitations") if record.card else None,
         "card": _card(record),
         "environment": record.environment["path"] if record.environment else None,
         "missing": _missing(state, record, Stage(request.to), work.clock()),
         "needs": needs(state, request),
     }  # fmt: skip
+
+
+def _content_now(work: Workspace, record: VersionState) -> str:
+    """Say whether the artefact and the files that the approval rests on are what was registered."""
+    from manual_registry.registry.looking import evidence_problems, observed_blake3
+
+    if observed_blake3(work, record) != record.blake3:
+        return "CHANGED OR GONE"
+    places = [one.location or "" for one in evidence_problems(work, record)]
+    return f"CHANGED OR GONE: {', '.join(places[:5])}" if places else "unchanged"
+
+
+def _rollback(record: VersionState, request: Request) -> dict[str, Any] | None:
+    """Say what the request ratifies: who rolled back, when and why; None: it is no rollback's."""
+    step = next((one for one in record.steps if one.seq == request.ratifies), None)
+    if step is None:
+        return None
+    return {"event": step.seq, "at": step.at, "actor": step.actor, "reason": step.reason, "pipeline": step.pipeline}
 
 
 def _card(record: VersionState) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from manual_registry.core.errors import RegistryError
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 #: Refusals that are about what a person wrote; anything else (disk full, a lost race, a broken chain) ends the run.
 _ABOUT_THE_CELL = frozenset({2, 3, 5, 6, 7})
+
+
+#: How lines about what is put back end (:mod:`manual_registry.core.syncing`), and what is true where nothing was written.
+BACK, COMES = "put back from the ledger", "it comes back"
+STAYS = "not put back yet, since the workbook was not written"
 
 
 @dataclass(slots=True)
@@ -60,6 +65,13 @@ class Synced:
         for reason in refusal.reasons:
             hint = f" ({reason.hint})" if reason.hint and reason.hint not in reason.message else ""
             self.problem(one, f"{reason.message}{hint}", kept=kept)
+
+    def not_put_back(self) -> None:
+        """Say of what was to be put back that it was not: the workbook could not be written."""
+        self.outcome.restored = [
+            replace(one, message=one.message.replace(BACK, STAYS).replace(COMES, STAYS))
+            for one in self.outcome.restored
+        ]
 
     def accepted(self, spots: Iterable[Spot]) -> None:
         """The differing value stands in the record: the view's value is written in its place."""

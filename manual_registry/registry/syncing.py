@@ -13,11 +13,14 @@ become an event in :mod:`manual_registry.core.decide`. This module orders the st
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manual_registry.core.errors import Conflict, FileUnknown, HeadUnknown
+from manual_registry.core.errors import FileUnknown, HeadUnknown, WorkbookForeign
 from manual_registry.registry import unchanged
+from manual_registry.registry.copies_beside import copy_told, unmerged
 from manual_registry.registry.synced import Synced
 
 if TYPE_CHECKING:
@@ -40,12 +43,24 @@ def sync(work: Workspace, *, workbook: Path | None, from_: Path | None) -> Synce
         return done
     work.hold_workbook = True
     try:
-        present = _edits(work, path, done)
+        with _foreign_told(work):
+            present = _edits(work, path, done)
         _typed(work, present, done, from_)
     finally:
         work.hold_workbook = False
     _finish(work, path, done)
     return done
+
+
+@contextmanager
+def _foreign_told(work: Workspace) -> Iterator[None]:
+    """Another registry's workbook in place stops every writer; to `sync` it is the file that is wrong."""
+    try:
+        yield
+    except HeadUnknown as problem:
+        if any(one.location != work.config.workbook for one in problem.reasons):
+            raise
+        raise WorkbookForeign(problem.message, location=problem.location, hint="mreg reset-view") from problem
 
 
 def _which(work: Workspace, workbook: Path | None, from_: Path | None) -> tuple[Path, Synced]:
@@ -105,7 +120,7 @@ def _base(work: Workspace, loaded: Loaded, path: Path) -> View | None:
     if found.registry_id is None or found.head_seq is None:
         return None
     if found.registry_id != loaded.state.registry_id:
-        raise Conflict(
+        raise WorkbookForeign(
             f"{path.name} belongs to another registry ({found.registry_id}); this one is {loaded.state.registry_id}",
             location=str(path),
         )
@@ -149,7 +164,7 @@ def _take(work: Workspace, loaded: Loaded, found: Sorted, done: Synced) -> None:
     done.outcome.restored += restored
     for line in restored:
         if line.column is not None:
-            done.say(line.sheet, line.row, f"{line.column} put back: kept by the tool")
+            done.say(line.sheet, line.row, f"{line.column} put back: {line.why}")
 
 
 def _keep_hashes(work: Workspace, loaded: Loaded, reading: Reading, done: Synced) -> None:
@@ -198,7 +213,8 @@ def _finish(work: Workspace, path: Path, done: Synced) -> None:
                 left = views.refresh_workbook(work, loaded, None if done.copy else done.instructions(), done.base)
         except Unavailable as problem:  # a full disk, say: what was read stands in the ledger
             work.warn(f"the view is behind: {problem.message}")
+        if not done.copy and (left is None or left.sha256 is None):
+            done.not_put_back()
         work.remember(loaded)
-        copies = views.unmerged(work, loaded.state.registry_id)
-        work.warn(*(views.copy_told(work, copy) for copy in copies if copy != path))
         unchanged.remember(work, loaded, done, left, mark)
+        work.warn(*(copy_told(work, copy) for copy in unmerged(work, loaded.state.registry_id)))

@@ -32,6 +32,7 @@ from manual_registry.core.standing import Asked
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.times import day_after, is_date, parse_time, stamp
 from manual_registry.core.walk import Look, Seen, walk
+from manual_registry.registry import doubted
 from manual_registry.registry.looking import artefact_path, artefact_place, directory_of, observed_blake3
 from manual_registry.registry.references import name_of, there
 
@@ -46,7 +47,10 @@ def trace(work: Workspace, ref: str, *, at: str | None, hash: bool, progress: Pr
     """Walk from a version back to code, data, evaluation and signature; see :meth:`manual_registry.Registry.trace`."""
     try:
         if not hash and at is None:
-            state, name = _through_index(work, ref)
+            loaded, state, name = None, *_through_index(work, ref)
+            if doubted.may_be(state, state.versions[name]):  # what is doubted takes the whole ledger
+                loaded = _whole(work)
+                state = loaded.state
             chain = Look(status=LinkStatus.RECORDED, message="the ledger's chain was not checked (--no-hash)")
         else:
             loaded = _whole(work)
@@ -54,9 +58,10 @@ def trace(work: Workspace, ref: str, *, at: str | None, hash: bool, progress: Pr
             name = _named(work, state, ref, at)
     except IntegrityError as problem:
         return _damaged(work, ref, problem, at=at, hash=hash, progress=progress)
-    record = state.versions[name]
+    record, asked = state.versions[name], _asked(state, name, at)
     seen = look(work, record, hash=hash, chain=chain, progress=progress)
-    return walk(state, record, seen, asked=_asked(state, name, at), warnings=tuple(work.warnings))
+    seen = doubted.beside(work, loaded, record, seen, asked) if loaded is not None else seen
+    return walk(state, record, seen, asked=asked, warnings=tuple(work.warnings))
 
 
 def _whole(work: Workspace) -> Loaded:

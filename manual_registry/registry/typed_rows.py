@@ -8,6 +8,7 @@ stays, and Check says what is missing.
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Collection
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from manual_registry.adapters.confined import allowed_path
+from manual_registry.adapters.workbook_place import belongs_to_registry
 from manual_registry.core import events as kinds
 from manual_registry.core.errors import FieldMissing, PathEscapes, RegistryError
 from manual_registry.core.ledger import Draft
-from manual_registry.core.syncing import Item, typed_ignored, typed_problems
-from manual_registry.core.values import Stage, stage
+from manual_registry.core.syncing import Item
+from manual_registry.core.typed_cells import is_version, typed_ignored, typed_problems
+from manual_registry.core.values import Stage, one_line, typed_stage
 from manual_registry.ports import TypedRow
 from manual_registry.registry.access import writing
 from manual_registry.registry.given import Given
@@ -49,7 +52,9 @@ def register_all(
     """Register every complete row; tell the others. ``present`` are the versions that have a row in the file."""
     for row in rows:
         if row.sheet != "Models":
-            _problem(row, "rows are typed on Models; on this sheet the tool makes them", done)
+            _problem(row, "rows are typed on Models; on this sheet the tool makes them and reads none", done)
+            continue
+        if not is_version(row.cells):
             continue
         problems = typed_problems(row.cells, row.formulas)
         if problems:
@@ -82,11 +87,18 @@ def _refused(row: TypedRow, refusal: RegistryError, done: Synced) -> None:
     """Tell why a row was not registered; one that only lacks something is not complete yet."""
     absent = [one for one in refusal.reasons if isinstance(one, FieldMissing)]
     names = [str(one.location) for one in absent]
-    told = [reason.message for reason in refusal.reasons if reason not in absent]
+    told = [_with_headings(reason.message) for reason in refusal.reasons if reason not in absent]
     if names:
         columns = ", ".join(_COLUMNS.get(name, name) for name in names)
         told.insert(0, f"{columns} missing (in the row, or in the metadata file beside the model)")
     (_problem if len(absent) < len(refusal.reasons) else _pending)(row, "; ".join(told), done)
+
+
+def _with_headings(message: str) -> str:
+    """Name columns as the sheet does, where a message begins with the name of a field or holds one of two words."""
+    for name, heading in _COLUMNS.items():
+        message = re.sub(rf"\b{name}\b" if "_" in name else rf"^{name}(?=:)", heading, message)
+    return message
 
 
 def _cell(row: TypedRow, name: str) -> str | None:
@@ -116,6 +128,7 @@ def _register(work: Workspace, row: TypedRow, present: Collection[str], done: Sy
 
     allowed = _allowed(work, from_)
     path = allowed_path(allowed, _cell(row, "Storage location") or "", where="Storage location")
+    _refuse_ours(work, row, path)
     result = register(work, _cell(row, "Model") or "", _cell(row, "Version") or "", path, _given(row, path, allowed))
     done.events += list(result.events)
     ref = f"{result.model}@{result.version}"
@@ -134,6 +147,22 @@ def _register(work: Workspace, row: TypedRow, present: Collection[str], done: Sy
             done.events += [event.seq for event in loaded.written]
 
 
+def _refuse_ours(work: Workspace, row: TypedRow, path: Path) -> None:
+    """Refuse what the registry itself has made, or a folder that holds some of it.
+
+    A version's own files are passed on: the row may be one of a version that is registered already.
+    """
+    root, book = Path(os.path.realpath(work.root)), Path(os.path.realpath(work.workbook_path))
+    stored = path.is_relative_to(root / "models" / (_cell(row, "Model") or "?") / (_cell(row, "Version") or "?"))
+    if stored or not (belongs_to_registry(root, path) or path == book or root.is_relative_to(path)):
+        return
+    raise PathEscapes(
+        f"Storage location {_cell(row, 'Storage location')!r}: belongs to the registry itself; type where your model file"
+        " is",
+        location="Storage location",
+    )
+
+
 def _given(row: TypedRow, path: Path, allowed: list[Path]) -> Given:
     trained = _cell(row, "Training date")
     midnight = _MIDNIGHT.fullmatch(trained or "")
@@ -143,7 +172,7 @@ def _given(row: TypedRow, path: Path, allowed: list[Path]) -> Given:
         commit=_cell(row, "Code commit"),
         trained=midnight[1] if midnight else trained,
         pipeline_run=_cell(row, "Pipeline run"),
-        owner=_cell(row, "Owner"),
+        owner=one_line(_cell(row, "Owner") or "") or None,
         metrics_text=_cell(row, "Evaluation metrics"),
         within=allowed,
     )
@@ -151,13 +180,13 @@ def _given(row: TypedRow, path: Path, allowed: list[Path]) -> Given:
 
 def _afterwards(work: Workspace, loaded: Loaded, row: TypedRow, record: VersionState, done: Synced) -> None:
     """Notes in a typed row stay what they are; another Stage becomes a request."""
-    text, wanted = row.cells.get("Notes"), (_cell(row, "Stage") or "").lower()
+    text, wanted = row.cells.get("Notes"), one_line(_cell(row, "Stage") or "")
     try:
         if text and record.notes_text is None:
             subject = {"model": record.model, "version": record.version}
             data = {"field": "notes", "value": str(text), "was": None}
             work.append(loaded, lambda _state, _at: Draft(type=kinds.EDITED, subject=subject, data=data))
-        to = stage(wanted) if wanted else Stage.EXPERIMENTAL
+        to = typed_stage(wanted) if wanted else Stage.EXPERIMENTAL
         if to is not Stage.EXPERIMENTAL:
             done.outcome.requested.append(_line(row, request(work, loaded, record, to)))
     except RegistryError as refusal:

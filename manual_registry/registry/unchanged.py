@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from manual_registry.adapters import memory
-from manual_registry.adapters.synced_folder import copy_candidates
+from manual_registry.adapters.synced_folder import copy_candidates, old_workbooks
 from manual_registry.core.rendering import VIEW_VERSION
 from manual_registry.registry.roots import CONFIG
 
@@ -33,7 +33,9 @@ def head_if_settled(root: Path) -> tuple[int, str] | None:
     if known is None or known.mark != mark(root) or _half_made(root) or not _stands(root, known.seq, known.hash):
         return None
     path = Path(known.workbook)
-    if known.config != file_sha256(root / CONFIG) or known.sha256 != file_sha256(path) or copy_candidates(path):
+    if known.config != file_sha256(root / CONFIG) or known.sha256 != file_sha256(path):
+        return None
+    if copy_candidates(path) or old_workbooks(root, path):
         return None
     return known.seq, known.hash
 
@@ -85,8 +87,9 @@ def file_sha256(path: Path) -> str | None:
 def remember(work: Workspace, loaded: Loaded, done: Synced, left: Refreshed | None, before: str | None) -> None:
     """Keep what the next sync may rest on; ``before`` is the ledger's mark from before ``loaded`` was read."""
     if done.copy:
-        if done.reading is not None and not (done.outcome.pending or done.outcome.problems):
-            memory.remember_merged(work.root, work.workbook_path, done.reading.sha256)
+        if done.reading is not None:
+            whole = not (done.outcome.pending or done.outcome.problems)
+            memory.remember_merged(work.root, work.workbook_path, done.reading.sha256, whole=whole)
         return
     if left is None or left.sha256 is None or left.waiting or done.keep or done.outcome.pending:
         return

@@ -38,11 +38,12 @@ from manual_registry.core.errors import (
 from manual_registry.core.ledger import Draft, file_name
 from manual_registry.core.rendering import VIEW_VERSION, explained
 from manual_registry.core.results import NOT_RECORDED, Finding, Severity, Verification
-from manual_registry.core.view import ColumnKind, Difference
 from manual_registry.registry import anchoring, views
 from manual_registry.registry.access import writing
+from manual_registry.registry.copies_beside import copy_told, unmerged
 from manual_registry.registry.root_files import audit_root
 from manual_registry.registry.witnesses import unknown_heads
+from manual_registry.registry.workbook_findings import difference_findings, reworded_told
 from manual_registry.registry.workspace import Loaded
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def verify(
     }
     if found.events:
         anchors = _witnesses(work, loaded, found, anchor, tsa_roots)
-        checked["timestamps"] = anchoring.check(work, found, roots=tsa_roots)
+        stamped = anchoring.check(work, found, roots=tsa_roots)
+        checked["timestamps"] = len(stamped)
         records = choose(work, loaded.state, refs, sample)
         storage = audit_storage(
             work,
@@ -99,7 +101,7 @@ def verify(
             _views(work, loaded, found)
         audit.check_deadlines(found, work.clock())
         audit.check_baselines(found)
-        doubts.check(found, work.clock(), anchors)
+        doubts.check(found, work.clock(), [*anchors, *stamped])
     if not found.whole:
         told = f"the ledger could be judged up to event {found.state.head_seq} only: nothing later was checked"
         found.findings.append(_notice("MR-F003", "ledger/", told, clause="RP-13"))
@@ -298,9 +300,10 @@ def _workbook(work: Workspace, loaded: Loaded, _found: Audit) -> list[Finding]:
         known = base is not None
         if not known and state.head_seq is not None:
             return []  # the same: with what it should be compared cannot be told
-        differences = port.differences(work.workbook_path, base or views.view_at(work, loaded.events, loaded.state))
+        reading = port.read(work.workbook_path, base or views.view_at(work, loaded.events, loaded.state))
     except WorkbookUnreadable as problem:
         return [finding(problem, location=place)]
+    differences = reading.differences if reading else ()
     findings = []
     if not known:
         told = "the workbook names no head of this ledger; it was compared with the newest one"
@@ -314,42 +317,22 @@ def _workbook(work: Workspace, loaded: Loaded, _found: Audit) -> list[Finding]:
                 Severity.WARNING,
             )
         )
+    if base is not None and state.view_version == VIEW_VERSION:
+        findings += [
+            finding(WorkbookEdited(told, location=f"{place}:{where}", clause="RP-15"))
+            for where, told in port.changed_lines(work.workbook_path, base)
+        ]
     reworded = explained(differences, base) if base is not None and state.view_version != VIEW_VERSION else frozenset()
     if reworded:
-        findings.append(_info("MR-V008", place, _reworded(reworded), Severity.WARNING))
-    for one in (one for one in differences if one not in reworded):
-        where = f"{place}:{one.place}"
-        if one.kind is ColumnKind.EDITABLE and (one.column is not None or one.found == "typed"):
-            waits = (
-                f"{one.column} of {one.row}: {one.found!r} (the record has {one.base!r})"
-                if one.column
-                else "a typed row"
-            )
-            findings.append(_info("MR-V006", where, f"{waits} waits for sync", Severity.INFO))
-            continue
-        told = (
-            f"{one.column} of {one.row}: {one.found!r}, but the record has {one.base!r}"
-            if one.column
-            else f"row {one.row}: {one.found}"
-        )
-        findings.append(finding(WorkbookEdited(told, location=where, clause="RP-15")))
-    return findings
-
-
-def _reworded(found: frozenset[Difference]) -> str:
-    """Say which cells another release of the tool spelled in another way, unless somebody changed them."""
-    places = sorted(one.place for one in found)
-    shown = ", ".join(places[:5]) + (", …" if len(places) > 5 else "")
-    told = f"was written by another release of the tool, which may explain {len(places)} differences ({shown})"
-    return f"the workbook {told}; the next writing command brings it up to date"
+        findings.append(_info("MR-V008", place, reworded_told(reworded), Severity.WARNING))
+    judged = (one for one in differences if one not in reworded)
+    return [*findings, *difference_findings(place, judged, reading.typed if reading else ())]
 
 
 def _copies(work: Workspace, loaded: Loaded, _found: Audit) -> list[Finding]:
     return [
-        _info(
-            "MR-V007", Path(os.path.relpath(copy, work.root)).as_posix(), views.copy_told(work, copy), Severity.WARNING
-        )
-        for copy in views.unmerged(work, loaded.state.registry_id)
+        _info("MR-V007", Path(os.path.relpath(copy, work.root)).as_posix(), copy_told(work, copy), Severity.WARNING)
+        for copy in unmerged(work, loaded.state.registry_id)
     ]
 
 

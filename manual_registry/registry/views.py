@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manual_registry.adapters.config import FILE
 from manual_registry.adapters.files import os_errors, put_if_absent, write_atomic
+from manual_registry.adapters.workbook_place import DEFAULT
 from manual_registry.core import allowed_signers
 from manual_registry.core import events as kinds
 from manual_registry.core.decide.signing import RECOVERY
@@ -103,7 +105,7 @@ def _earlier_copies(loaded: Loaded) -> dict[str, set[bytes]]:
 def signers_text(state: State, *, without: Collection[str] = ()) -> str:
     """Render allowed_signers from the roster, ``without`` those whom no lead enrolled."""
     signers = []
-    for person in (one for one in state.approvers.values() if one.email not in without):
+    for person in (one for one in state.all_approvers() if one.email not in without):
         lead = person.role is Role.LEAD
         signers.append(
             allowed_signers.AllowedSigner(
@@ -122,7 +124,7 @@ def signers_text(state: State, *, without: Collection[str] = ()) -> str:
             valid_before=parse_time(pipeline.revoked_at) if pipeline.revoked_at else None,
             key=parse_public_key(pipeline.key),
         )
-        for pipeline in state.pipelines.values()
+        for pipeline in state.all_pipelines()
         if pipeline.key is not None and pipeline.name not in without
     ]
     if state.recovery_key is not None:
@@ -218,13 +220,13 @@ def refresh_workbook(
 
     ``known`` is a view that was computed from this ledger just now.
 
-    None: the file has just been changed in a synced folder, so that it is not written now.
+    None: nothing was written, because the file has just been changed in a synced folder, or is not ours.
     """
     from manual_registry.adapters.workbook import OpenpyxlWorkbook
 
     path = work.workbook_path
     present = path.exists()
-    if present and (told := _restless(work, path)):
+    if present and (told := _restless(work, path) or _foreign(work, loaded, path)):
         work.warn(told)
         return None
     try:
@@ -241,6 +243,7 @@ def refresh_workbook(
     if not present and loaded.events[0] not in loaded.written:
         work.warn(f"{work.config.workbook} was gone; it was rendered anew from the ledger")
     keep_rendering(work, loaded, path, done)
+    done = _with_own_columns(work, loaded, new, done)
     if done.waiting and instructions is None:
         told = (
             "1 cell differs from the record and was"
@@ -251,23 +254,38 @@ def refresh_workbook(
     return done
 
 
-def unmerged(work: Workspace, registry_id: str) -> tuple[Path, ...]:
-    """Return the copies of the workbook beside it that hold edits which this machine has not merged."""
+def _with_own_columns(work: Workspace, loaded: Loaded, view: View, done: Refreshed) -> Refreshed:
+    """Add what adopted sheets brought along and the workbook never had; `adopt` alone tells why it cannot be."""
+    if not loaded.state.adopted:
+        return done
+    from manual_registry.registry.people_columns import catch_up
+
+    added = catch_up(work, loaded, view)
+    return replace(done, written=True, sha256=added.sha256) if added is not None and added.written else done
+
+
+def _foreign(work: Workspace, loaded: Loaded, path: Path) -> str | None:
+    """Say so when at a place that a person named stands a file of somebody else: it is not written over.
+
+    In its usual place, and where this machine has written it before, a damaged workbook is kept whole and written anew.
+    """
     from manual_registry.adapters import memory
-    from manual_registry.adapters.workbook.copies import conflict_copies
+    from manual_registry.adapters.workbook import OpenpyxlWorkbook
+    from manual_registry.adapters.workbook.package import is_locked
 
-    path = work.workbook_path.resolve()
-    found = conflict_copies(path, registry_id)
-    merged = memory.recall_view(work.root, path).merged if found else ()
-    return tuple(copy for copy in found if file_sha256(copy) not in merged)
-
-
-def copy_told(work: Workspace, copy: Path) -> str:
-    """Say what a copy is, and how it is merged."""
-    import shlex
-
-    shown = os.path.relpath(copy, work.root)
-    return f"{copy.name} is a copy of the workbook, with edits: mreg sync --workbook {shlex.quote(shown)} merges it"
+    here = path.resolve()
+    if here == (work.root / DEFAULT).resolve() or memory.recall_view(work.root, path).written is not None:
+        return None
+    try:
+        if OpenpyxlWorkbook().inspect(here).registry_id == loaded.state.registry_id:
+            return None
+    except WorkbookUnreadable as refused:
+        if is_locked(refused):
+            return None  # `refresh` says what to do about it
+    return (
+        f"{work.config.workbook} is there already and is no workbook of this registry: it is not written over. Name another"
+        f" place ([workbook] path in {FILE}), or let mreg reset-view keep it beside and write a new one"
+    )
 
 
 def _restless(work: Workspace, path: Path) -> str | None:
@@ -317,8 +335,11 @@ def reset(work: Workspace) -> Result:
         if path.exists():
             stem = work.now().replace(":", "").replace("-", "").replace(".", "")
             aside = path.with_name(f"{path.stem}.{stem}.set-aside{path.suffix}")
-        OpenpyxlWorkbook().render(path, view_at(work, loaded.events, loaded.state), aside=aside)
-        keep_rendering(work, loaded, path, Refreshed(written=True, sha256=file_sha256(path)))
+        view, port = view_at(work, loaded.events, loaded.state), OpenpyxlWorkbook()
+        port.render(path, view, aside=aside)
+        done = Refreshed(written=True, sha256=file_sha256(path))
+        keep_rendering(work, loaded, path, done)
+        _with_own_columns(work, loaded, view, done)
         work.remember(loaded)
     told = (f"the old workbook is kept as {aside.name}",) if aside else ()
     work.warn(*told)

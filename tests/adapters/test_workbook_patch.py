@@ -85,7 +85,7 @@ def refresh(path: Path, base: View, new: View) -> Refreshed:
     kept, now = foreign(before, base), foreign(after, new)
     assert {name: now.get(name) for name in kept} == kept
     added = now.keys() - kept.keys()
-    assert all(re.match(r"\w+ link [A-Z]+\d+$", name) for name in added), added
+    assert all(re.match(r"\w+ link [A-Z]+\S+$", name) for name in added), added
     assert opens(after)
     return done
 

@@ -76,7 +76,7 @@ def headers_of(sheet: Sheet, own: bool) -> list[str]:
 
 def _fill(workbook: Any, worksheet: Any, sheet: Sheet, view: View, text: Any, head: Any, own: bool) -> None:
     headers = headers_of(sheet, own)
-    worksheet.write_string(0, 0, sheet.title)
+    worksheet.write_string(0, 0, sheet.title if view.system in sheet.title else f"{sheet.title} · {view.system}")
     worksheet.write_string(1, 0, as_of_text(view))
     worksheet.write_string(1, 5, head_text(view))
     worksheet.set_footer(f"&L{as_of_text(view)}&C{head_text(view)}")
@@ -413,7 +413,10 @@ def changed_parts(old: bytes, new: bytes) -> set[str]:
 
 
 def foreign(data: bytes, view: View) -> dict[str, object]:
-    """Return everything on the tool's sheets that is a person's, in a form that can be compared."""
+    """Return everything on the tool's sheets that is a person's, in a form that can be compared.
+
+    Rows with an id go by it: where new ones are put on top, the others move down, with all that is in them.
+    """
     book, parts = read_book(data, "x"), parts_of(data)
     found: dict[str, object] = {}
     for sheet in view.sheets:
@@ -422,6 +425,7 @@ def foreign(data: bytes, view: View) -> dict[str, object]:
             continue
         root = ET.fromstring(parts[located.grid.part])
         ours = set(located.columns.values())
+        ids = {row: one for one, row in located.rows.items()} if sheet.name == "Approvals" else {}
         banner = {as_of_text(view), head_text(view)}
         for place, xml in _cells(root):
             row, column = place
@@ -429,14 +433,17 @@ def foreign(data: bytes, view: View) -> dict[str, object]:
             if value in banner or "TODAY()-DATE" in str(value):
                 continue
             if column not in ours or row < located.heading:
-                found[f"{sheet.name} cell {place}"] = xml
-        found |= {f"{sheet.name} {name}": value for name, value in _around(root)}
+                found[f"{sheet.name} cell {ids.get(row, row)} {column}"] = re.sub(
+                    r' r="([A-Z]+)\d+"', r' r="\1"', xml, count=1
+                )
+        found |= {f"{sheet.name} {name}": value for name, value in _around(root, ids)}
         for line in root.iter(f"{MAIN}row"):
             facts = {
                 name: line.get(name) for name in ("hidden", "outlineLevel", "s", "collapsed") if name in line.attrib
             }
             if facts and len(line):
-                found[f"{sheet.name} row {line.get('r')}"] = facts
+                row = int(line.get("r", ""))
+                found[f"{sheet.name} row {ids.get(row, row)}"] = facts
     return found
 
 
@@ -451,14 +458,16 @@ def _cells(root: ET.Element) -> Iterator[tuple[tuple[int, int], str]]:
             yield (int(cell.get("r", "")[len(letters[0]) :]), column), ET.tostring(cell, encoding="unicode")
 
 
-def _around(root: ET.Element) -> Iterator[tuple[str, object]]:
+def _around(root: ET.Element, ids: dict[int, str]) -> Iterator[tuple[str, object]]:
     for child in root:
         name = child.tag.rpartition("}")[2]
         if name in {"sheetData", "dimension"}:
             continue
         if name == "hyperlinks":
             for link in child:
-                yield f"link {link.get('ref')}", sorted(link.attrib.items())
+                column, row = re.fullmatch(r"([A-Z]+)(\d+).*", link.get("ref", "")).groups()
+                place = f"{column}{ids.get(int(row), row)}"
+                yield f"link {place}", sorted({**link.attrib, "ref": place}.items())
             continue
         text = ET.tostring(child, encoding="unicode")
         text = re.sub(r'(sqref|ref)="[^"]*"', r'\1=""', text)

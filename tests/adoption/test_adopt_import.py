@@ -191,7 +191,7 @@ def test_own_columns_and_comments_are_carried_along_and_survive(tmp_path: Path) 
         row for row in openpyxl.load_workbook(path)["Read me"].iter_rows(values_only=True) if row[0] == "An older sheet"
     ]
     assert len(notes) == 1
-    assert f"is kept whole as {done.kept}. Its other sheets (Costs) are in there." in str(notes[0][1])
+    assert f"is kept whole as {done.kept}. Its other sheets (Costs) are in there, and copied here." in str(notes[0][1])
     confirm(world, done.result.id)
     world.as_().note("churn@1.1.0", "seen")
     world.register("9")

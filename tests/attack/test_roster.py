@@ -202,14 +202,23 @@ def test_an_address_that_is_none_even_if_a_lead_signs_it(scene: Scene, address: 
     no_command_works_with_it(scene)
 
 
-@pytest.mark.parametrize("who", [LEAD2, REVIEWER, FORMER])
-def test_an_identity_is_enrolled_once_even_if_a_lead_signs_it_again(scene: Scene, who: str) -> None:
-    """A second key for a person, or a way back for a revoked one, would take the first one's place."""
+@pytest.mark.parametrize("who", [LEAD2, REVIEWER])
+def test_who_stands_in_the_roster_is_enrolled_once_even_if_a_lead_signs_it_again(scene: Scene, who: str) -> None:
+    """A second key for a person would take the first one's place."""
     what = {"approver": who, "name": "Again", "role": "ai-governance-lead", "key": scene.key_line("spare")}
     control = scene.control("approver.add", LEAD, what)
     data = {name: what[name] for name in ("name", "role", "key")}
     seq = scene.forge("roster.added", {"approver": who}, {**data, "control": control}, actor=LEAD)
     assert scene.errors() == [("MR-L008", place(seq))]
+    no_command_works_with_it(scene)
+
+
+def test_who_was_revoked_comes_back_only_by_a_lead(scene: Scene) -> None:
+    what = {"approver": FORMER, "name": "Again", "role": "ai-governance-lead", "key": scene.key_line("spare")}
+    control = scene.control("approver.add", REVIEWER, what)
+    data = {name: what[name] for name in ("name", "role", "key")}
+    seq = scene.forge("roster.added", {"approver": FORMER}, {**data, "control": control}, actor=REVIEWER)
+    assert [where for _, where in scene.errors()] == [place(seq)]
     no_command_works_with_it(scene)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from manual_registry.adapters.workbook_place import belongs_to_registry
 from manual_registry.core.results import LINK_KINDS, LinkStatus, Result, Trace, TraceLink, Verification
 
 HEAD = (7, "sha256:" + "ab" * 32)
@@ -69,10 +70,14 @@ class FakeRegistry:
             "status": STATUS,
             "list": [],
             "pipeline_facts": {},
+            "exception_facts": {},
             "history": [],
             "trace": trace(),
             "verify": Verification(checked={"events": 7}, findings=()),
         }
+
+    def owns(self, path: str | Path) -> bool:
+        return belongs_to_registry(self.root, Path(path))
 
     def open(self, path: Path | None = None, *, actor: str | None = None) -> FakeRegistry:
         self.opened.append((path, actor))

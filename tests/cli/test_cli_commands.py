@@ -283,11 +283,25 @@ def test_an_output_may_be_a_device_or_a_link(run: Run, facade: FakeRegistry, tmp
     facade.answers["anchor"] = "line"
     assert run("anchor", "-o", "/dev/null").status == 0
     assert not Path("/dev/null").is_file()
-    (tmp_path / "real").write_text("old")
+    (tmp_path / "real").write_text("line\n")
     (tmp_path / "link").symlink_to("real")
-    assert run("anchor", "-o", str(tmp_path / "link")).status == 0
+    assert run("anchor", "-o", str(tmp_path / "link")).status == 0  # the same bytes: nothing is lost
     assert ((tmp_path / "link").is_symlink(), (tmp_path / "real").read_text()) == (True, "line\n")
     assert run("anchor", "-o", str(tmp_path)).status == 6
+
+
+def test_nothing_that_a_person_wrote_is_written_over(run: Run, facade: FakeRegistry, tmp_path: Path) -> None:
+    facade.answers["anchor"] = "line"
+    facade.answers["card"] = "# a card\n"
+    kept = tmp_path / "notes.txt"
+    kept.write_text("minutes of the meeting\n")
+    (tmp_path / "link").symlink_to("notes.txt")
+    for name in ("notes.txt", "link"):
+        for words in (("anchor",), ("card", "churn@1"), ("approval", "statement", "A1", "--as", "l@x.y")):
+            done = run(*words, "-o", str(tmp_path / name))
+            assert (done.status, done.err[:15]) == (6, "error MR-C009: ")
+    assert kept.read_text() == "minutes of the meeting\n"
+    assert not any(one[0] == "approval_statement" for one in facade.asked)  # nothing was issued for it
 
 
 def test_a_template_is_never_written_over_a_file(run: Run, facade: FakeRegistry, tmp_path: Path) -> None:

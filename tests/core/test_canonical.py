@@ -62,7 +62,14 @@ def test_what_a_person_states_comes_back(value: Any) -> None:
     assert dump(parse(line)) == line
 
 
-@given(VALUES.filter(looks_like_a_number))
+LOOK_ALIKES = st.recursive(
+    st.builds(lambda mark, value: {mark: value}, st.sampled_from(MARKS), VALUES),
+    lambda inner: st.lists(inner, min_size=1, max_size=3) | st.dictionaries(KEYS, inner, min_size=1, max_size=3),
+    max_leaves=4,
+)
+
+
+@given(LOOK_ALIKES)
 @example({"$int": "5"})
 @example({"$float": "x"})
 @example({"deep": [{"$int": None}]})

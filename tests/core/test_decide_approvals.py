@@ -244,6 +244,20 @@ def test_an_entry_by_the_registrant_or_somebody_who_left() -> None:
     assert filling(chain, identifier, approver=LEAD2) == ["MR-P012"]
 
 
+def test_an_empty_entry_takes_back_what_was_filled_in_and_nothing_else() -> None:
+    chain = Chain()
+    chain.register("1")
+    identifier = chain.request("1", "staging")
+    empty = {"decision": "", "approver": "", "date": "", "comment": None}
+    assert filling(chain, identifier, **empty) == ["MR-I033"]
+    entry = {"id": identifier, "decision": "approved", "approver": LEAD, "date": "2026-03-01", "comment": None}
+    chain.add(kinds.FILLED, chain.of("1"), entry)
+    assert filling(chain, identifier, **{**empty, "comment": "still here"}) != []
+    assert filling(chain, identifier, **empty) == []
+    chain.add(kinds.FILLED, chain.of("1"), {"id": identifier, **empty})
+    assert chain.state.requests[identifier].filled is None
+
+
 def test_an_entry_changes_no_stage_and_no_status() -> None:
     chain = Chain()
     chain.register("1")

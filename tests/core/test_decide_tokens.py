@@ -100,7 +100,7 @@ def test_an_approval_is_measured_against_the_token() -> None:
     """A token from before the approval does not make the approval one from the future, nor an old one young."""
     chain, approval = ready()
     before = chain.provider()
-    before.lifetime = timedelta(days=4)
+    before.lifetime = timedelta(hours=12)
     early = before.token(chain.now - timedelta(hours=1))
     data = {
         **chain.step("1", "production", approval, pipeline=None),
@@ -108,9 +108,25 @@ def test_an_approval_is_measured_against_the_token() -> None:
     }
     assert refusals(chain, data) == []
     late = before.token(chain.now + timedelta(hours=49))
+    soon = before.token(chain.now + timedelta(hours=40))
     chain.now += timedelta(hours=49)
-    data["promotion"] = {"pipeline": "github", "token": late}
-    assert codes(refusals(chain, data)) == ["MR-P010"]
+    for token in (late, soon):  # the second was issued while the approval was young, and is used when it is not
+        data["promotion"] = {"pipeline": "github", "token": token}
+        assert codes(refusals(chain, data)) == ["MR-P010"]
+
+
+def test_a_token_is_good_for_a_day_whatever_it_says() -> None:
+    chain, _ = ready()
+    provider = chain.provider()
+    provider.lifetime = timedelta(days=30)
+    approval = chain.approve("1", "production")
+    for hours, told in ((1, []), (24, ["MR-P008"]), (26, ["MR-P008"])):
+        token = provider.token(chain.now - timedelta(hours=hours))
+        data = {
+            **chain.step("1", "production", approval, pipeline=None),
+            "promotion": {"pipeline": "github", "token": token},
+        }
+        assert codes(refusals(chain, data)) == told
 
 
 def test_both_identities_or_none_is_no_enrolment() -> None:

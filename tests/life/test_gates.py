@@ -195,6 +195,9 @@ def test_three_gates_in_one_go(world: World, run: Runner, predictions: Path, tmp
     model.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     assert run("gates", "run", "--predictions", predictions, *gates, "-o", out).status == 3
     assert [one["passed"] for one in reports(out)] == [True, True, False]
+    out.write_text("notes of mine")
+    assert run("gates", "run", "--predictions", predictions, *gates, "-o", out, "--json").codes == ["MR-C009"]
+    assert out.read_text() == "notes of mine"
 
 
 def test_without_the_extra_it_says_what_to_install(predictions: Path, tmp_path: Path) -> None:

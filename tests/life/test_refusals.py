@@ -153,8 +153,11 @@ def test_three_without_a_good_pipeline_identity(
     assert tree(world.root) == before
 
 
-def test_half_an_identity_is_a_usage_error(world: World, run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert to_production(run, "--pipeline", "ci").status == 2
+def test_a_pipeline_without_its_key_is_refused_and_a_key_without_a_pipeline_is_a_usage_error(
+    world: World, run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = to_production(run, "--pipeline", "ci")
+    assert (bare.status, bare.codes) == (3, ["MR-P007", "MR-W001"])
     assert to_production(run, "--pipeline-key", world.key("ci")).status == 2
     monkeypatch.setenv("MANUAL_REGISTRY_PIPELINE_KEY", str(world.key("ci")))
     assert to_production(run).codes == ["MR-P007", "MR-W001"]  # the variable alone names no pipeline

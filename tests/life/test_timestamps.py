@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 pytest.importorskip("rfc3161_client", reason="the extra [tsa] is not installed")
 
 from authority import OPENSSL, Authority
-from world import World
+from world import LEAD, LEAD2, World
 
 from manual_registry.adapters import timestamping
 from manual_registry.core.errors import RegistryError
@@ -247,3 +248,15 @@ def test_answers_with_changed_bytes_never_raise_anything_else(honest: Authority)
             )
         except RegistryError as problem:
             assert problem.code == "MR-S020"
+
+
+def test_a_time_stamp_shows_that_signatures_are_older_than_a_theft(tmp_path: Path, honest: Authority, url: str) -> None:
+    world = World(tmp_path / "world", pipelines=())
+    world.register("1")
+    world.approve("churn@1", "staging")
+    world.as_().anchor_with(url, tsa_roots=honest.roots)
+    stolen = datetime.now(UTC)
+    sign = {"as_": LEAD2, "key": world.key(LEAD2)}
+    world.as_(LEAD2).approver_revoke(LEAD, reason="stolen", compromised_since=stolen.isoformat(), **sign)
+    assert codes(world.as_().verify()) == ["MR-S030"]
+    assert codes(world.as_().verify(tsa_roots=honest.roots)) == []

@@ -326,3 +326,114 @@ def test_a_kept_rendering_is_copied_back(small: World) -> None:
     assert "after" in cell(book(small), "Models", "churn@2", "Notes")
     assert nothing(small.as_())
     assert small.as_().verify().ok
+
+
+# -- what may stand in [workbook] path ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("models/churn/1/artefact/model-1.bin", "does not end in .xlsx"),
+        ("ledger/000000000002.json", "does not end in .xlsx"),
+        ("registry.toml", "does not end in .xlsx"),
+        ("allowed_signers", "does not end in .xlsx"),
+        ("ledger/book.xlsx", "belongs to the registry's own files"),
+        ("./Models/../MODELS/book.xlsx", "belongs to the registry's own files"),
+        ("adopted/book.xlsx", "belongs to the registry's own files"),
+        (".git/book.xlsx", "hidden directory"),
+        ("../outside/notes.txt", "does not end in .xlsx"),
+        ("../outside/.xlsx", "does not end in .xlsx"),
+        ("../outside/folder.xlsx", "is a directory"),
+        ("../outside/into.xlsx", "belongs to the registry's own files"),
+    ],
+)
+def test_the_workbook_replaces_nothing_else(small: World, path: str, why: str) -> None:
+    outside = small.place / "outside"
+    (outside / "folder.xlsx").mkdir(parents=True)
+    (outside / "notes.txt").write_text("mine")
+    (outside / "into.xlsx").symlink_to(small.root / "ledger" / "000000000002.json")
+    before = {one: one.read_bytes() for one in small.place.rglob("*") if one.is_file() and one.name != "registry.toml"}
+    configure(small, path)
+    for attempt in (lambda one: one.note("churn@1", "x"), lambda one: one.sync(), lambda one: one.reset_view()):
+        with pytest.raises(BadConfig, match=re.escape(why)):
+            attempt(small.as_())
+    assert small.as_().show("churn@1")["version"] == "1", "it stops no reader"
+    assert {one: one.read_bytes() for one in before} == before
+
+
+def test_a_foreign_workbook_at_a_place_outside_is_not_written_over(small: World) -> None:
+    theirs = small.place / "team" / "budget.xlsx"
+    theirs.parent.mkdir()
+    openpyxl.Workbook().save(theirs)
+    broken = theirs.with_name("broken.xlsx")
+    broken.write_bytes(b"no workbook at all")
+    for path in (theirs, broken):
+        before = path.read_bytes()
+        configure(small, f"../team/{path.name}")
+        registry = small.as_()
+        registry.note("churn@1", f"beside {path.name}")
+        assert any("is not written over" in one for one in registry.warnings)
+        assert path.read_bytes() == before
+        assert not [one for one in path.parent.iterdir() if "set-aside" in one.name]
+    configure(small, "../team/budget.xlsx")
+    before = theirs.read_bytes()
+    small.as_().reset_view()
+    (aside,) = [one for one in theirs.parent.iterdir() if "set-aside" in one.name]
+    assert aside.read_bytes() == before
+    small.as_().note("churn@2", "from now on it is ours")
+    assert OpenpyxlWorkbook().inspect(theirs).head_seq == small.as_().head[0]
+
+
+def test_after_a_move_the_old_workbook_is_not_forgotten(small: World) -> None:
+    old = small.root / "registry.xlsx"
+    configure(small, "../team/models.xlsx")
+    (small.place / "team").mkdir()
+    small.as_().sync()
+    assert small.as_().status()
+    registry = small.as_()
+    registry.sync()
+    assert not registry.warnings, "nobody has written there"
+    edit(old, {("Models", "churn@1", "Owner"): "typed in the old one"})
+    registry = small.as_()
+    registry.sync()
+    assert any("not the workbook any more" in one for one in registry.warnings)
+    done = small.as_().sync(workbook=old)
+    assert counts(done) == {"accepted": 1}
+    registry = small.as_()
+    registry.sync()
+    assert not registry.warnings
+
+
+def test_no_xlsm_is_rendered(small: World) -> None:
+    configure(small, "../team.xlsm")
+    registry = small.as_()
+    registry.note("churn@1", "x")
+    assert any("no .xlsm is written" in one for one in registry.warnings)
+    with pytest.raises(BadConfig, match=r"name an \.xlsx"):
+        small.as_().reset_view()
+    assert not (small.place / "team.xlsm").exists()
+    configure(small, "../team.xlsx")
+    said = small.cli("reset-view")
+    assert "wrote ../team.xlsx anew" in said.stdout
+
+
+def test_a_full_disk_leaves_no_empty_copy_and_claims_nothing(small: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = book(small)
+    edit(path, {("Models", "churn@2", "Version"): "77"})
+    before = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(disk.os, "fsync", full)
+    monkeypatch.setattr(disk, "_sync_directory", lambda _: None)
+    try:
+        done = small.as_().sync()
+    except RegistryError as refused:
+        assert refused.status == 8
+    else:
+        assert "not put back yet" in done.outcome.restored[0].message
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert not [one.name for one in path.parent.iterdir() if "set-aside" in one.name or one.name.endswith(".tmp")]

@@ -74,7 +74,7 @@ def test_a_good_entry_becomes_an_event_and_waits_for_its_signature(asked: World)
         ({"Approval_date": "2026-11-20"}, "before the request of 2026-11-24"),
         ({"Approval_date": "2026-11-26"}, "has not come yet"),
         ({"Approval_date": "2062-11-24"}, "has not come yet"),
-        ({"Approval_date": "24.11.2026"}, "is not a date; write 2026-11-24"),
+        ({"Approval_date": "11.24.2026"}, "'11.24.2026' is not a date; write 2026-11-24"),
         ({"Approval_date": "2026-11-244"}, "is not a date"),
         ({"Approval_date": "2026-02-30"}, "is not a date"),
         ({"Approval_date": "yesterday"}, "is not a date"),
@@ -156,6 +156,7 @@ def test_an_entry_that_is_not_complete_waits_and_says_what_is_missing(asked: Wor
         ("Decision", "Approved"),
         ("Approval date", date(2026, 11, 24)),
         ("Approval date", datetime(2026, 11, 24, 13, 30)),
+        ("Approval date", "24.11.2026"),
     ],
 )
 def test_people_write_names_and_dates_in_their_way(asked: World, typed: str, value: Any) -> None:

@@ -115,3 +115,26 @@ def test_an_empty_register_has_the_same_columns_and_types(tmp_path: Path) -> Non
     other = full.as_().to_dataframe()
     assert list(frame.columns) == list(other.columns) == header
     assert frame.dtypes.astype(str).to_dict() == other.dtypes.astype(str).to_dict()
+
+
+def test_a_file_has_the_mark_that_spreadsheets_look_for_and_notes(small: World) -> None:
+    small.as_().note("churn@1", "geprüft")
+    assert small.cli("export", "csv", "-o", "../out.csv").returncode == 0
+    path = small.place / "out.csv"
+    data = path.read_bytes()
+    assert data.startswith(b"\xef\xbb\xbfmodel,")
+    frame = pd.read_csv(path, dtype=str)
+    assert frame["model"][0] == "churn"
+    assert "geprüft" in frame["notes"][0]
+
+
+def test_only_an_earlier_export_is_written_over(small: World) -> None:
+    path = small.place / "out.csv"
+    for standing in (b"", b"name;owner\n", b"model,version\n1,2\n"):
+        path.write_bytes(standing)
+        refused = small.cli("export", "csv", "-o", "../out.csv")
+        assert (refused.returncode, "MR-C009" in refused.stderr) == (6, True), refused.stderr
+        assert path.read_bytes() == standing
+    path.unlink()
+    for _ in range(2):
+        assert small.cli("export", "csv", "-o", "../out.csv").returncode == 0

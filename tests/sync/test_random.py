@@ -61,6 +61,8 @@ class Plan:
     edits: dict[tuple[str, str], Any] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     order: list[int] = field(default_factory=list)
+    overtyped: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
     expected: Counter[str] = field(default_factory=Counter)
 
 
@@ -87,7 +89,20 @@ def planned(rows: dict[str, dict[str, Any]], seed: int, edits: int, deleted: int
         if column == "Stage" and dice.random() < 0.7:
             value = dice.choice(STAGES)
         plan.edits[name, column] = value
-        plan.expected[listed(column, rows[name][column], value, rows[name]["Stage"]) or ""] += 1
+    plan.overtyped |= {
+        name for (name, column), value in plan.edits.items() if column == "Version" and value != rows[name][column]
+    }
+    for (name, column), value in plan.edits.items():
+        becomes = listed(column, rows[name][column], value, rows[name]["Stage"])
+        changed = value != rows[name][column]
+        if (
+            name in plan.overtyped and changed and becomes != "restored"
+        ):  # of such a row nothing is taken, and that is told
+            plan.expected["restored"] += 1
+            plan.expected["problems"] = plan.expected["problems"] + (name not in plan.told)
+            plan.told.add(name)
+        else:
+            plan.expected[becomes or ""] += 1
     plan.expected["restored"] += deleted
     plan.order = list(range(len(left)))
     dice.shuffle(plan.order)
@@ -186,6 +201,6 @@ def check_rows(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any
     for name, row in before.items():
         for column, value in row.items():
             typed = plan.edits.get((name, column), value)
-            taken = column in ("Owner", "Notes") and not isinstance(typed, int | float)
+            taken = column in ("Owner", "Notes") and not isinstance(typed, int | float) and name not in plan.overtyped
             if column != "Check" and not (column == "Mine" and name in plan.deleted):
                 assert after[name][column] == (typed if taken else value), (name, column)

@@ -142,6 +142,10 @@ def test_a_copy_made_into_another_version_is_told_how_to_do_it(many: World) -> N
     with opened(book(many)) as found:
         sheet = found["Models"]
         sheet.cell(at, columns(sheet)["Row id"]).value = None
+    assert "belongs to the registry itself" in messages(many.as_().sync(), "problems"), "it is churn@2's own file"
+    (many.root / "new.bin").write_bytes(b"new")
+    with opened(book(many)) as found:
+        found["Models"].cell(at, columns(found["Models"])["Storage location"]).value = "new.bin"
     assert counts(many.as_().sync()) == {"registered": 1}, "without the id it is a typed row like any other"
 
 
@@ -326,7 +330,8 @@ def test_a_workbook_of_another_registry_stops_sync(many: World, tmp_path: Path) 
     book(many).write_bytes(book(other).read_bytes())
     with pytest.raises(RegistryError) as refused:
         many.as_().sync()
-    assert refused.value.exit_status == 4
+    assert (refused.value.code, refused.value.exit_status) == ("MR-C013", 6)
+    assert "belongs to another registry" in refused.value.message
     assert book(many).read_bytes() == book(other).read_bytes()
 
 

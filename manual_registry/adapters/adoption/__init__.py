@@ -14,6 +14,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from manual_registry.adapters.adoption.files import is_whole_machine
 from manual_registry.adapters.adoption.looking import look_up
 from manual_registry.adapters.adoption.mapping_file import read_mapping, write_mapping
 from manual_registry.adapters.files import put_if_absent
@@ -27,7 +28,7 @@ from manual_registry.core.errors import (
     WorkbookUnreadable,
 )
 
-__all__ = ["look_up", "propose", "put_mapping", "read_mapping", "read_sheet_bytes", "write_mapping"]
+__all__ = ["is_whole_machine", "look_up", "propose", "put_mapping", "read_mapping", "read_sheet_bytes", "write_mapping"]
 
 _LARGEST: Final = 256 * 2**20
 _MOST_MAPPINGS: Final = 1000

@@ -2,8 +2,10 @@
 
 Rules held here: a location is looked for below the ``--storage`` directory and the spreadsheet's own folder, and
 nowhere else, since a sheet may name any file of whoever runs the command; links that lead out are not followed, and
-hidden names (`.ssh`) not read. A path of another machine is found again by its last names. A file is taken silently
-only when it lies where the sheet says; what was found elsewhere is told, and what could be one of several is asked.
+hidden names (`.ssh`) and the system's own directories not read. A path of another machine is found again by its last
+names. A file is taken silently only when it lies where the sheet says; what was found elsewhere is told, and what could
+be one of several is asked. A bare name behind ``..`` may be anything: it is looked for below the sheet's folder alone. A
+private key is never what was meant (``adapters/confined``).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from manual_registry.adapters.confined import private_key_in
 from manual_registry.core.adoption.locations import Location
 from manual_registry.core.manifest import printable
 
@@ -24,6 +27,16 @@ _MOST_NAMES: Final = 500_000
 _MOST_CANDIDATES: Final = 8
 #: A registry's own directories; what was copied into them is no second place of a file.
 _REGISTRY: Final = frozenset({"models", "archive", "ledger", "approvals", "adopted"})
+#: Directories of Linux, macOS and Windows in which no team keeps models; a team's own place below one can be named.
+_SYSTEM: Final = tuple(
+    Path(os.path.realpath(name))
+    for name in (
+        *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run/lock", "/run/user", "/sbin"),
+        *("/sys", "/usr", "/var/lib", "/var/log", "/System", "/Library", "/Applications"),
+        *("C:/Windows", "C:/Program Files", "C:/Program Files (x86)", "C:/ProgramData"),
+    )
+    if Path(name).is_absolute()
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +69,11 @@ class Place:
             count = 0
             for directory, directories, files in os.walk(self.path, followlinks=False):
                 ours = _REGISTRY if "registry.toml" in files and "ledger" in directories else ()
-                directories[:] = [name for name in directories if not name.startswith(".") and name not in ours]
+                directories[:] = [
+                    name
+                    for name in directories
+                    if not name.startswith(".") and name not in ours and Path(directory, name) not in _SYSTEM
+                ]
                 inner = Path(directory).relative_to(self.path).parts
                 for name in (*directories, *files):
                     self.names.setdefault(folded(name), []).append((*inner, name))
@@ -71,7 +88,7 @@ class Finder:
     """Looks for stated locations below ``places``."""
 
     def __init__(self, places: Iterable[tuple[Path, str]]) -> None:
-        """``places`` are (directory, how it is called in messages), the first before the others."""
+        """``places`` are (directory, how it is called in messages), the first before the others, the sheet's last."""
         self.places: list[Place] = []
         for path, label in places:
             real = Path(os.path.realpath(path))
@@ -99,7 +116,7 @@ class Finder:
             inside = _inside(path, place.path)
             if inside is None:
                 if problem.problem == "missing":
-                    message = f"outside {self._labels()}, or hidden; it is not read (name its directory with --storage)"
+                    message = f"outside {self._labels()}, hidden or the system's; it is not read (name its directory with --storage)"
                     problem = Hit(problem="outside", message=message)
                 continue
             if is_there(inside):
@@ -116,11 +133,12 @@ class Finder:
         if not parts:
             return Hit(problem="missing", message="no path")
         best: list[tuple[int, int, Path, Place]] = []
-        for place in self.places:
+        bare = len(parts) == 1 and len(location.parts) > 1
+        for place in self.places[-1:] if bare else self.places:
             for names in place.index().get(folded(parts[-1]), ()):
                 common = _common(parts, names)
                 inside = _inside(place.path.joinpath(*names), place.path)
-                if inside is not None and is_there(inside):
+                if inside is not None and is_there(inside) and not (inside.is_file() and private_key_in(inside)):
                     best.append((common, len(names), inside, place))
         if not best:
             return Hit()
@@ -167,13 +185,24 @@ def is_there(path: Path) -> bool:
 
 
 def _inside(path: Path, base: Path) -> Path | None:
-    """Return the real path when it lies below ``base``; None when it, or a link on the way, leads out or is hidden."""
+    """Return the real path when it lies below ``base``.
+
+    None when it, or a link on the way, leads out, is hidden or is the system's own (``base`` may lie in there).
+    """
     try:
         real = Path(os.path.realpath(path))
         below = real.relative_to(base)
     except (OSError, ValueError):
         return None
-    return None if any(name.startswith(".") for name in below.parts) else real
+    systems = (one for one in _SYSTEM if not base.is_relative_to(one))
+    hidden = any(name.startswith(".") for name in below.parts)
+    return None if hidden or any(real.is_relative_to(one) for one in systems) else real
+
+
+def is_whole_machine(path: Path) -> bool:
+    """Tell whether ``path`` is the top of a drive, or a directory of the system's own: nothing to look for models in."""
+    real = Path(os.path.realpath(path))
+    return real == Path(real.anchor) or real in _SYSTEM
 
 
 def _common(parts: tuple[str, ...], names: tuple[str, ...]) -> int:

@@ -14,6 +14,7 @@ from typing import Final
 
 from manual_registry.adapters.adoption.files import Finder, Hit, artefact_within
 from manual_registry.adapters.adoption.hashes import Hashes, Verdict
+from manual_registry.adapters.confined import private_key_in
 from manual_registry.core.adoption.locations import names_version, parse_location, several
 from manual_registry.core.adoption.proposal import AdoptedRow, FileFinding, Proposal, Question, TableUse
 from manual_registry.core.errors import RegistryError
@@ -223,6 +224,10 @@ def _finding(one: _Found, hashes: Hashes, named: Mapping[Path, list[_Found]]) ->
     )
     if one.path is None or one.status != "found":
         return finding
+    if (key := private_key_in(one.path)) is not None:
+        inside = "" if key == one.path else f" ({printable(str(key.relative_to(one.path)))})"
+        text = f"{printable(one.stated)}{inside}: holds a private key; it must not get into a registry"
+        return replace(finding, status="unusable", message=text)
     try:
         content = hashes.content(one.path)
         verdict = hashes.verdict(one.path, one.row.hashes)

@@ -6,9 +6,11 @@ proposal; a question that nobody answered is asked again.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from manual_registry.core.adoption.answers import FORMAT, Answers, answers_from
 from manual_registry.core.adoption.headers import ASK, IGNORE
@@ -16,6 +18,9 @@ from manual_registry.core.adoption.proposal import ColumnUse, Plan, Proposal, Qu
 from manual_registry.core.adoption.versions import DATES, NUMBERS
 from manual_registry.core.adoption.vocabulary import FIELDS
 from manual_registry.core.errors import MetadataUnreadable
+
+#: One answer to a question about doubles (``core/adoption/checks``).
+_SKIPPED: Final = re.compile(r"(.+): skip_rows = \[(\d+(?:, \d+)*)\]", re.DOTALL)
 
 
 def read_mapping(path: Path) -> Answers:
@@ -82,7 +87,7 @@ def _table(table: TableUse, questions: list[Question]) -> Iterator[str]:
     if table.skip_rows:
         yield f"skip_rows = [{', '.join(map(str, table.skip_rows))}]"
     else:
-        yield "# skip_rows = [12]  # rows that are not imported"
+        yield f"# skip_rows = [{_doubled(table, questions)}]  # rows that are not imported"
     yield ""
     yield "[table.columns]  # heading (or column letter) = field"
     yield from _asked(questions, "version_column")
@@ -181,6 +186,17 @@ def _words(plan: Plan, questions: Iterable[Question]) -> Iterator[str]:
         yield from _asked(asked, kind)
         yield from (f"{quoted(left)} = {quoted(right)}" for left, right in said.items())
         yield ""
+
+
+def _doubled(table: TableUse, questions: Iterable[Question]) -> str:
+    """Return the rows that the first answer offered to each question about doubles leaves out; a person picks."""
+    rows: set[int] = set()
+    for one in questions:
+        first = one.choices[0] if one.kind == "double" and one.choices else ""
+        here = _SKIPPED.fullmatch(first)
+        if here is not None and here[1] == table.sheet:
+            rows.update(int(number) for number in here[2].split(", "))
+    return ", ".join(map(str, sorted(rows)))
 
 
 def _asked(questions: Iterable[Question], *kinds: str) -> Iterator[str]:

@@ -8,18 +8,19 @@ whole copy of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from manual_registry.adapters.workbook import disk, package
-from manual_registry.core.errors import Busy, WorkbookUnreadable
+from manual_registry.core.errors import BadConfig, Busy, WorkbookUnreadable
 from manual_registry.core.view import Difference, View
 from manual_registry.ports import Instructions, Reading, Refreshed, TypedRow, WorkbookState
 
 if TYPE_CHECKING:
+    from manual_registry.adapters.workbook.banner import Changed
     from manual_registry.adapters.workbook.people import OwnColumns
     from manual_registry.adapters.workbook.read import Book
 
@@ -90,7 +91,7 @@ class OpenpyxlWorkbook:
             sha256=disk.digest(data) or "",
             differences=compare(book, base, places),
             typed=typed_rows(book, base, places),
-            notices=notices(book, base),
+            notices=notices(book, base, places),
             other_release=from_other_release(book, base),
         )
 
@@ -101,14 +102,26 @@ class OpenpyxlWorkbook:
         book = _read(path, base)
         return () if book is None else notices(book, base)
 
+    def changed_lines(self, path: Path, base: View) -> tuple[tuple[str, str], ...]:
+        """Return (place, sentence) of each line of the tool's own that somebody changed; writes nothing."""
+        from manual_registry.adapters.workbook.banner import changed_lines
+        from manual_registry.adapters.workbook.compare import locate_all
+        from manual_registry.adapters.workbook.places import place
+
+        book = _read(path, base)
+        lines = () if book is None else changed_lines(book, base, locate_all(book, base))
+        return tuple((place(one.sheet, one.row, one.column), one.told(base)) for one in lines)
+
     def render(self, path: Path, new: View, *, aside: Path | None) -> None:
         """Write the workbook anew.
 
-        An existing file is first kept as ``aside``; raises ``Busy`` while it is open.
+        An existing file is first kept as ``aside``; raises ``Busy`` while it is open, ``BadConfig`` for an .xlsm.
         """
         from manual_registry.adapters.workbook.render import render_bytes
 
         path = path.resolve()
+        if not _renderable(path):
+            raise BadConfig(_not_rendered(path).warnings[0], location="registry.toml")
         old = disk.read_file(path)
         if old is not None and (holder := disk.open_elsewhere(path)):
             raise Busy(
@@ -132,7 +145,7 @@ class OpenpyxlWorkbook:
         if data is not None and (holder := disk.open_elsewhere(path)):
             return Refreshed(written=False, warnings=(f"{path.name} is {holder}: not written, {_behind(new)}",))
         if data is None:
-            return self._write(path, None, new)
+            return self._write(path, None, new) if _renderable(path) else _not_rendered(path)
         if sync is not None and sync.read not in (None, disk.digest(data)):
             again = f"{path.name} was saved again while it was read: not written; sync once more"
             return Refreshed(written=False, warnings=(again,))
@@ -150,11 +163,20 @@ class OpenpyxlWorkbook:
             return str(problem.details.get("why") or problem.message)
         return "names no state of this registry's ledger, so edits cannot be told apart"
 
-    def add_columns(self, path: Path, view: View, sheet: str, own: OwnColumns) -> Refreshed:
-        """Put an adopted sheet's own columns and comments beside ours in ``sheet``; ``view`` is what the file shows.
+    def joined_up_to(self, path: Path) -> int:
+        """Return the event up to which own columns of adopted sheets stand in the file; raises ``WorkbookUnreadable``."""
+        from manual_registry.adapters.workbook.people import joined_up_to
+
+        with disk.disk_errors(path, "reading the workbook"):
+            return joined_up_to(package.peek(path))
+
+    def add_columns(
+        self, path: Path, view: View, sheet: str, several: Sequence[OwnColumns], *, up_to: int
+    ) -> Refreshed:
+        """Put adopted sheets' own columns and comments beside ours in ``sheet``; ``view`` is what the file shows.
 
         What stands there already stays; where something of a person's could be lost, nothing is written and that is
-        told. Raises ``WorkbookUnreadable``.
+        told. ``up_to``: the event up to which they are there then. Raises ``WorkbookUnreadable``.
         """
         from manual_registry.adapters.workbook.compare import locate
         from manual_registry.adapters.workbook.losses import losses
@@ -175,14 +197,13 @@ class OpenpyxlWorkbook:
             why = f"holds {', '.join(lost)}" if lost else "holds macros" if book.macros else f"has no sheet {sheet}"
             return Refreshed(written=False, warnings=(f"{path.name} {why}",))
         try:
-            written = with_columns(data, book, located, wanted, view, own)
+            written, told = with_columns(data, book, located, wanted, view, several, mark=up_to)
         except Unloadable as failed:
             return Refreshed(written=False, warnings=(f"{path.name} cannot be processed ({failed})",))
-        if written is None:
-            return Refreshed(written=False, sha256=disk.digest(data))
-        return self._swap(path, data, written, view, Refreshed(written=True))
+        return self._swap(path, data, written, view, Refreshed(written=True, warnings=told))
 
     def _refresh(self, path: Path, data: bytes, base: View, new: View, sync: Instructions | None) -> Refreshed:
+        from manual_registry.adapters.workbook.banner import changed_lines
         from manual_registry.adapters.workbook.compare import compare, locate_all
         from manual_registry.adapters.workbook.container import Unpatchable
         from manual_registry.adapters.workbook.errors import is_fixable
@@ -209,19 +230,23 @@ class OpenpyxlWorkbook:
         if base == new and sync is None and not other:
             return Refreshed(written=False, waiting=len(found), sha256=disk.digest(data))
         if book.macros:
-            told = f"{path.name} holds macros (.xlsm) and is never rewritten: {_behind(new)}"
+            told = (
+                f"{path.name} holds macros (.xlsm) and is never rewritten: it stays behind the ledger (which is at"
+                f" {new.head_seq}), and edits there are read. {_NAME_AN_XLSX}"
+            )
             return Refreshed(written=False, warnings=(told,), waiting=len(found))
         waiting = sum(1 for one in found if not settles(sync, one, new))
         if sync is None and found and (crossed := crossings(found, new)):
             told = f"{path.name}: {', '.join(crossed)} changed there and in the record: not written until mreg sync"
             return Refreshed(written=False, warnings=(told,), waiting=waiting)
+        lines = changed_lines(book, base, places) if sync is not None and not other else ()
         try:
-            done = patched(data, book, found, base, new, sync, places)
+            done = patched(data, book, found, base, new, sync, places, lines)
         except Unpatchable as why:
             return self._by_openpyxl(path, data, base, new, sync, str(why), reworded)
         if done.data == data:
             return Refreshed(written=False, waiting=waiting, sha256=disk.digest(data))
-        aside, warnings = self._keep_rejected(path, data, found, sync, new, reworded)
+        aside, warnings = self._keep_rejected(path, data, found, sync, new, reworded, lines)
         warnings = (*warnings, *done.told, *missing_told(reworded))
         result = Refreshed(written=True, set_aside=aside, warnings=warnings, waiting=waiting)
         return self._swap(path, data, done.data, new, result)
@@ -234,6 +259,7 @@ class OpenpyxlWorkbook:
         sync: Instructions | None,
         new: View,
         reworded: tuple[Difference, ...] = (),
+        lines: tuple[Changed, ...] = (),
     ) -> tuple[Path | None, tuple[str, ...]]:
         """Keep the file whole where `sync` puts something back that a person wrote: the ledger has only a hash.
 
@@ -241,7 +267,7 @@ class OpenpyxlWorkbook:
         """
         from manual_registry.adapters.workbook.plan import rejects
 
-        back = sync is not None and rejects(sync, found, new)
+        back = sync is not None and (bool(lines) or rejects(sync, found, new))
         if not back and not rejects(Instructions(), reworded, new):
             return None, ()
         aside = disk.copy_aside(path, data, self._clock())
@@ -290,6 +316,8 @@ class OpenpyxlWorkbook:
     def _anew(self, path: Path, data: bytes, new: View, why: str) -> Refreshed:
         from manual_registry.adapters.workbook.render import render_bytes
 
+        if not _renderable(path):
+            return _not_rendered(path)
         written = render_bytes(new)
         aside = disk.copy_aside(path, data, self._clock())
         told = (f"{path.name} {why}: kept whole as {aside.name}, and written anew",)
@@ -313,6 +341,18 @@ class OpenpyxlWorkbook:
 def _whole(text: str) -> int | None:
     """Read a whole number from a property; None for anything else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+_NAME_AN_XLSX = "For one that is kept up, name an .xlsx ([workbook] path in registry.toml)"
+
+
+def _renderable(path: Path) -> bool:
+    """Tell whether a new workbook may be written there: spreadsheets refuse an .xlsm that is none inside."""
+    return path.suffix.lower() != ".xlsm"
+
+
+def _not_rendered(path: Path) -> Refreshed:
+    return Refreshed(written=False, warnings=(f"{path.name}: no .xlsm is written by this tool. {_NAME_AN_XLSX}",))
 
 
 def _wanted(*views: View) -> frozenset[str]:

@@ -81,9 +81,30 @@ def _pick(rows: list[int], grid: Grid, columns: dict[str, int], base: Row | None
     return min(rows, key=lambda row: sum(1 for _ in changed(grid.cells.get(row, {}), columns, base, sheet)))
 
 
+def renamed(book: Book, sheet: Sheet) -> Grid | None:
+    """Return the sheet of the file that is ``sheet`` under another name; None: there is none, or more than one.
+
+    It has nearly all of its headings, and row ids of the register where there are any.
+    """
+    if sheet.name in book.grids:
+        return None
+    headers = frozenset({column.header for column in sheet.columns} | {sheet.row_id_header})
+    known = {row.row_id for row in sheet.rows}
+    found = [grid for grid in book.grids.values() if _is_like(grid, headers, sheet.row_id_header, known)]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_like(grid: Grid, headers: frozenset[str], row_id: str, known: set[str]) -> bool:
+    heading = _heading(grid, headers)
+    labels = {_label(value): column for column, value in grid.cells.get(heading, {}).items()}
+    if row_id not in labels or len(headers & labels.keys()) * 4 < len(headers) * 3:
+        return False
+    return not known or any(_identity(cells.get(labels[row_id])) in known for cells in grid.cells.values())
+
+
 def locate(book: Book, sheet: Sheet) -> Located | None:
     """Find ``sheet`` in ``book``; None when the sheet, its heading row or its row-id column is not there."""
-    grid = book.grids.get(sheet.name)
+    grid = book.grids.get(sheet.name) or renamed(book, sheet)
     if grid is None:
         return None
     headers = {column.header for column in sheet.columns} | {sheet.row_id_header}

@@ -1,6 +1,6 @@
-"""Copies of the workbook beside it that a sync program, or a person, has made: found by the registry id inside.
+"""Copies of the workbook that a sync program, or a person, has made, and the old one after a move.
 
-Rules held here: whether a file is a copy is read from it, not from its name (``synced_folder`` finds the names); a copy
+Rules held here: whether a file is a copy is read from it (the registry id inside), not from its name (``synced_folder`` finds the names); a copy
 that nobody has touched since the tool wrote it holds nothing to merge.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, Final
 
-from manual_registry.adapters.synced_folder import copy_candidates
+from manual_registry.adapters.synced_folder import copy_candidates, old_workbooks
 from manual_registry.adapters.workbook import package
 from manual_registry.core.errors import RegistryError
 
@@ -17,9 +17,10 @@ from manual_registry.core.errors import RegistryError
 _MOST: Final = 100
 
 
-def conflict_copies(workbook: Path, registry_id: str) -> tuple[Path, ...]:
-    """Return the copies of ``workbook`` beside it that hold something of a person's, by name."""
-    return tuple(path for path in copy_candidates(workbook)[:_MOST] if _is_copy(path, registry_id))
+def conflict_copies(workbook: Path, registry_id: str, *, root: Path) -> tuple[Path, ...]:
+    """Return the copies of ``workbook`` that somebody saved: beside it, and in ``root``, where it may have lain before."""
+    names = dict.fromkeys([*copy_candidates(workbook)[:_MOST], *old_workbooks(root, workbook)[:_MOST]])
+    return tuple(path for path in names if _is_copy(path, registry_id))
 
 
 def _is_copy(path: Path, registry_id: str) -> bool:

@@ -123,12 +123,7 @@ def copy_aside(path: Path, data: bytes, now: datetime) -> Path:
     """Keep ``data``, the content of ``path``, beside it under a new name; returns that name."""
     with disk_errors(path, "setting the workbook aside"):
         target = aside_name(path, now)
-        with target.open("xb") as kept:
-            kept.write(data)
-            kept.flush()
-            os.fsync(kept.fileno())
-        with suppress(OSError):  # times and permissions are a courtesy
-            shutil.copystat(path, target)
+        _keep(path, data, target)
         return target
 
 
@@ -136,12 +131,38 @@ def keep_as(path: Path, data: bytes, aside: Path) -> None:
     """Keep ``data``, the content of ``path``, as ``aside``, which must not exist yet."""
     with disk_errors(aside, "setting the workbook aside"):
         aside.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("xb") as kept:
+        _keep(path, data, aside)
+
+
+def _keep(path: Path, data: bytes, target: Path) -> None:
+    """Write ``data`` as ``target``, which must not exist: whole or, on a full disk say, not at all."""
+    prefix, suffix = remover.workbook_draft_names(target.name)
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=target.parent)
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as kept:
             kept.write(data)
             kept.flush()
+            _dress(kept.fileno(), path)
             os.fsync(kept.fileno())
-        with suppress(OSError):
-            shutil.copystat(path, aside)
+        with suppress(OSError):  # times are a courtesy
+            shutil.copystat(path, draft)
+        _take_name(draft, target)
+        _sync_directory(target.parent)
+    finally:
+        remover.discard_draft(draft)
+
+
+def _take_name(draft: Path, target: Path) -> None:
+    """Give a draft its name, which nobody else's file may have got meanwhile."""
+    try:
+        target.hardlink_to(draft)
+    except FileExistsError:
+        raise
+    except OSError:  # some file systems know no second name of a file
+        if os.path.lexists(target):
+            raise
+        draft.rename(target)
 
 
 def open_elsewhere(path: Path) -> str | None:

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from manual_registry.adapters.workbook.banner import Changed
 from manual_registry.adapters.workbook.compare import Located
 from manual_registry.adapters.workbook.container import Unpatchable
+from manual_registry.adapters.workbook.patch_parts import Patched
 from manual_registry.adapters.workbook.patch_rows import Write
-from manual_registry.adapters.workbook.patch_sheet import Patched, SheetPatch, Work
-from manual_registry.adapters.workbook.plan import make_plan
+from manual_registry.adapters.workbook.patch_sheet import SheetPatch, Work
+from manual_registry.adapters.workbook.patch_shift import NEWEST_FIRST, Tied, moved_down, room_above
+from manual_registry.adapters.workbook.places import Area
+from manual_registry.adapters.workbook.plan import SheetPlan, make_plan
 from manual_registry.adapters.workbook.read import Book
 from manual_registry.adapters.workbook.render import (
     READ_ME,
@@ -36,19 +40,20 @@ def patched(
     new: View,
     sync: Instructions | None,
     found: Mapping[str, Located | None],
+    lines: tuple[Changed, ...] = (),
 ) -> Patched:
     """Return the file ``data`` (read as ``book``) brought from ``base`` to ``new``; raises ``Unpatchable``.
 
-    ``found`` are the sheets of ``base`` as they were located for the comparison.
+    ``found`` are the sheets of ``base`` as they were located for the comparison; ``lines`` of the tool's own are put back.
     """
     if any(name.lower().startswith("_xmlsignatures/") for name in book.entries):
         raise Unpatchable("it carries a digital signature, which any change breaks")
-    work = Work(data, book, base, new)
+    work = Work(data, book, base, new, lines)
     older = {sheet.name: sheet for sheet in base.sheets}
     missing: list[str] = []
     for sheet in new.sheets:
         before = older.get(sheet.name)
-        if before is None or (sync is not None and sheet.name not in book.grids):
+        if before is None or (sync is not None and sheet.name not in book.grids and found.get(sheet.name) is None):
             missing += [sheet.name] if sheet.name not in book.grids else []
             continue
         located = found.get(sheet.name)
@@ -58,10 +63,28 @@ def patched(
             patch = SheetPatch(work, located.grid)
             areas, own = patch.areas(located)
             plan = make_plan(located, before, sheet, differences, sync, areas=areas, untouched=book.untouched)
+            patch, plan = _with_room(work, patch, plan, areas)
             patch.run(plan, own)
     if READ_ME in book.grids and not any(sheet.name == READ_ME for sheet in new.sheets):
         _read_me(SheetPatch(work, book.grids[READ_ME]), base, new)
     return work.finished(missing)
+
+
+def _with_room(work: Work, patch: SheetPatch, plan: SheetPlan, areas: list[Area]) -> tuple[SheetPatch, SheetPlan]:
+    """Move rows down where new ones belong above them; where something is tied to their places, they stay."""
+    first = room_above(plan, newest_first=plan.after.name in NEWEST_FIRST)
+    if first is None:
+        return patch, plan
+    try:
+        moved, calculated = moved_down(work.parts, plan, first, areas)
+    except Tied as why:
+        if first == plan.located.heading + 1:  # of what stands below the table `run` tells
+            work.told.append(f"sheet {plan.after.name}: new rows stand at the bottom and not on top, since {why}")
+        return patch, plan
+    patch = SheetPatch(work, moved.located.grid)
+    patch.rows.calculated |= calculated
+    patch.around.reach(moved.located.last)
+    return patch, moved
 
 
 def _missing(sheet: str, *, in_file: bool) -> str:
@@ -77,4 +100,5 @@ def _read_me(patch: SheetPatch, base: View, new: View) -> None:
                 if was != becomes and key(patch.grid.cells.get(at, {}).get(column)) == key(was):
                     patch.put(at, column, Write(becomes))
         patch.around.footer({as_of_text(base): as_of_text(new), head_text(base): head_text(new)})
+    patch.restore(patch.work.lines)
     patch.finish()

@@ -16,7 +16,7 @@ from manual_registry.adapters.workbook.markup import Element, Splice, escaped, r
 from manual_registry.adapters.workbook.patch_parts import MAIN, OFFICE, Relations, checked, root_of
 from manual_registry.adapters.workbook.places import MAX_ROWS
 
-_AREA: Final = re.compile(r"(\$?)([A-Z]{1,3})(\$?)(\d+):(\$?)([A-Z]{1,3})(\$?)(\d+)")
+AREA: Final = re.compile(r"(\$?)([A-Z]{1,3})(\$?)(\d+):(\$?)([A-Z]{1,3})(\$?)(\d+)")
 _ROOT: Final = re.compile(rb"""<worksheet(?:\s[^<>]*)?\sxmlns=["']%s["']""" % MAIN.encode())
 #: The elements of a sheet that come behind its hyperlinks.
 _BEHIND_LINKS: Final = frozenset(
@@ -43,7 +43,7 @@ def longer(heading: int, last: int, end: int, span: tuple[int, int], beyond: int
     """
 
     def stretch(text: str) -> str:
-        found = _AREA.fullmatch(text)
+        found = AREA.fullmatch(text)
         if found is None:
             return text
         top, bottom = int(found[4]), int(found[8])
@@ -69,6 +69,7 @@ class Around:
         self._links: dict[str, Element] | None = None
         self._new_links: list[bytes] = []
         self._gone: set[int] = set()
+        self._bottom = 0
 
     @property
     def root(self) -> Element:
@@ -92,8 +93,14 @@ class Around:
 
     def reach(self, end: int) -> None:
         """Let the size of the sheet, as it is stated, hold row ``end``."""
+        self._bottom = max(self._bottom, end)
+
+    def _place_size(self) -> None:
+        if not self._bottom:
+            return
+        end = self._bottom
         size = self.root.find("dimension")
-        found = _AREA.fullmatch(size.attributes.get("ref", "")) if size is not None else None
+        found = AREA.fullmatch(size.attributes.get("ref", "")) if size is not None else None
         if size is not None and found and int(found[8]) < end:
             self._retag(size, ref=found[0][: found.start(8)] + str(end))
 
@@ -219,6 +226,7 @@ class Around:
     def written(self) -> tuple[bytes, bytes]:
         """Return what comes before the rows and what comes behind them."""
         self._place_links()
+        self._place_size()
         cut = self.cut
         before = [one for one in self._changes if one[1] <= cut]
         behind = [(start - cut, end - cut, new) for start, end, new in self._changes if end > cut]

@@ -10,6 +10,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from manual_registry.adapters.workbook.container import Unpatchable, pack, rewritten
@@ -74,10 +75,15 @@ class Parts:
         except KeyError as missing:
             raise Unpatchable(f"part {name} is missing") from missing
 
+    def names(self) -> list[str]:
+        """Return the names of all parts as they stand now."""
+        return list(dict.fromkeys([*self._archive.NameToInfo, *self._changes]))
+
     def every(self, folder: str) -> list[bytes]:
         """Return all parts in a folder."""
-        names = dict.fromkeys([*self._archive.NameToInfo, *self._changes])
-        return [self.get(name) for name in names if name.startswith(folder) and not name.endswith(("/", ".rels"))]
+        return [
+            self.get(name) for name in self.names() if name.startswith(folder) and not name.endswith(("/", ".rels"))
+        ]
 
     def put(self, name: str, *pieces: bytes) -> None:
         """Replace or add the part; a large one comes in pieces, which are not joined."""
@@ -95,6 +101,14 @@ class Parts:
         if not packed and made == self.get(name):
             return self._data
         return rewritten(self._data, {**packed, name: pack([made])})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patched:
+    """The file as it shall be, and what the person should know about it."""
+
+    data: bytes
+    told: tuple[str, ...]
 
 
 def table_grown(data: bytes, longer: Longer) -> bytes:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from manual_registry.adapters.workbook import scan
+from manual_registry.adapters.workbook.banner import Changed
 from manual_registry.adapters.workbook.cells import Grid
 from manual_registry.adapters.workbook.compare import Located
 from manual_registry.adapters.workbook.container import Unpatchable
@@ -24,6 +25,7 @@ from manual_registry.adapters.workbook.patch_around import Around, longer
 from manual_registry.adapters.workbook.patch_parts import (
     MAIN,
     Parts,
+    Patched,
     Relations,
     Styles,
     calculation_removed,
@@ -61,19 +63,12 @@ _HEIGHT = re.compile(rb' ht="([0-9.]+)"')
 Usual: TypeAlias = "Callable[[int, bool], int | None]"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Patched:
-    """The file as it shall be, and what the person should know about it."""
-
-    data: bytes
-    told: tuple[str, ...]
-
-
 class Work:
     """One file while it is being changed."""
 
-    def __init__(self, data: bytes, book: Book, base: View, new: View) -> None:
-        self.book, self.base, self.new = book, base, new
+    def __init__(self, data: bytes, book: Book, base: View, new: View, lines: tuple[Changed, ...] = ()) -> None:
+        """``lines`` of ours, changed by somebody, are put back."""
+        self.book, self.base, self.new, self.lines = book, base, new, lines
         self.parts: Parts = opened_parts(data, book.entries, book.raw)
         self.told: list[str] = []
         self._styles: Styles | None = None
@@ -214,6 +209,7 @@ class SheetPatch:
             self._grow(plan, own)
         self._choices(plan)
         self._banner(plan.located)
+        self.restore(self.work.lines)
         self.finish()
 
     def _columns(self, plan: SheetPlan) -> Iterator[tuple[int, Column]]:
@@ -284,7 +280,7 @@ class SheetPatch:
     def _usual(self, plan: SheetPlan) -> tuple[Usual, bool]:
         """Return the usual style of a column (with or without a link), and whether rows have heights of their own."""
         places = sorted(plan.located.rows.values())
-        sample = [*places[:1], *places[-_SAMPLE:]]
+        sample = sorted({*places[:1], *places[-_SAMPLE:]}, reverse=True)  # what stands lowest decides a tie
         rows = [*plan.fresh, *(one.new for one in plan.changes if one.old is None and one.new is not None)]
         linked = self.around.linked() if any(row.links for row in rows) else {}
         seen: Counter[tuple[int, bool, int]] = Counter()
@@ -293,8 +289,8 @@ class SheetPatch:
                 if cell.style is not None and not self.work.styles.quoted(cell.style):
                     seen[column, f"{letters(column)}{row}" in linked, cell.style] += 1
         best: dict[tuple[int, bool], int] = {}
-        for (column, link, style), _ in reversed(seen.most_common()):
-            best[column, link] = style
+        for (column, link, style), _ in seen.most_common():
+            best.setdefault((column, link), style)
         if not sample and not self.work.book.untouched:
             there = plan.located.columns
             made = self.work.rendered_styles(plan.after.name)
@@ -343,6 +339,12 @@ class SheetPatch:
         if len(inline) <= 250 and not any(set(choice) & set(',"') for choice in column.choices):
             return f'"{inline}"'
         return self.work.long_list(f"{sheet}: {column.header}", column.choices)
+
+    def restore(self, lines: Iterable[Changed]) -> None:
+        """Put lines of ours back that somebody has changed."""
+        for line in lines:
+            if line.sheet == self.grid.name:
+                self.put(line.row, line.column, Write(line.wanted(self.work.new), overwrite=True))
 
     def _banner(self, located: Located) -> None:
         """Bring banner and footer up to date where they are still ours."""

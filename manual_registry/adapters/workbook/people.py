@@ -3,7 +3,8 @@
 Rules held here: only empty cells are filled, so that what a person has there stands; a column of that heading is used,
 else made at the right end of the table, which grows with it (a table that is sorted takes whole rows along); where a
 save with openpyxl would drop anything of the file, nothing is done. From then on these columns are people's: never
-touched, never read.
+touched, never read. A document property names the event up to which they were written, so that no cell that a person
+emptied, and no column or sheet that was removed, comes back.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from manual_registry.adapters.workbook.carried import Carried, Original, carry
 from manual_registry.adapters.workbook.compare import Located
-from manual_registry.adapters.workbook.layout import table_name
+from manual_registry.adapters.workbook.layout import CHOICES, table_name
 from manual_registry.adapters.workbook.looks import FONT, INK, SIZE, Look, Styles
 from manual_registry.adapters.workbook.places import area, letters
 from manual_registry.adapters.workbook.read import Book
@@ -23,6 +25,8 @@ from manual_registry.adapters.workbook.refresh import Unloadable, restore_escape
 from manual_registry.adapters.workbook.render import READ_ME, finish, height_of, lines_of, put, quoted
 from manual_registry.core.view import Sheet, View
 
+#: The custom document property that holds the event up to which own columns were written.
+JOINED: Final = "manual-registry.own-columns-up-to"
 _WIDTH: Final = 20
 _NOTE_WIDTH: Final = 112
 _LONGEST: Final = 32_767
@@ -35,18 +39,22 @@ class OwnColumns:
     """People's own columns: ``values`` heading -> row id -> text, in order; ``comments`` (row id, heading) -> text.
 
     ``note`` (heading, text, mark) is written below what stands on the Read me sheet, unless a text there holds the mark.
+    ``original``: the spreadsheet whose other sheets are copied; None when that was done.
     """
 
     values: Mapping[str, Mapping[str, str]]
     comments: Mapping[tuple[str, str], str] = field(default_factory=dict)
     author: str = "adopted"
     note: tuple[str, str, str] | None = None
+    original: Original | None = None
 
 
-def with_columns(data: bytes, book: Book, located: Located, sheet: Sheet, view: View, own: OwnColumns) -> bytes | None:
-    """Return the file ``data`` with ``own`` in its ``sheet``; None when all of it stands there already.
+def with_columns(
+    data: bytes, book: Book, located: Located, sheet: Sheet, view: View, several: Sequence[OwnColumns], *, mark: int
+) -> tuple[bytes, tuple[str, ...]]:
+    """Return the file ``data`` with each of ``several`` in its ``sheet``, and what could not be copied, in sentences.
 
-    Raises :class:`Unloadable`.
+    ``mark`` is the event up to which they are written then. Raises :class:`Unloadable`.
     """
     from openpyxl import load_workbook
 
@@ -56,22 +64,47 @@ def with_columns(data: bytes, book: Book, located: Located, sheet: Sheet, view: 
             workbook = load_workbook(io.BytesIO(data), rich_text=True)
             restore_escapes(workbook, book)
             writer = _Writer(workbook[sheet.name], located, Styles(workbook.worksheets[0]))
-            writer.columns(own.values)
-            writer.comments(own.comments, own.author)
-            noted = own.note is not None and READ_ME in workbook.sheetnames and _note(workbook[READ_ME], own.note)
-            return finish(workbook, view, rendering=False) if writer.changed or noted else None
+            told: list[str] = []
+            ours = {READ_ME, CHOICES, *(one.name for one in view.sheets)}
+            for own in several:
+                writer.columns(own.values)
+                writer.comments(own.comments, own.author)
+                carried = carry(workbook, own.original, ours) if own.original is not None else Carried()
+                told += carried.told
+                if own.note is not None and READ_ME in workbook.sheetnames:
+                    heading, text, found = own.note
+                    _note(workbook[READ_ME], (heading, text + carried.note(), found))
+            _set_mark(workbook, mark)
+            return finish(workbook, view, rendering=False), tuple(told)
     except (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, TypeError, ValueError) as failed:
         # openpyxl meets unforeseen XML with whatever its own code stumbles over.
         raise Unloadable(str(failed)) from failed
 
 
-def _note(worksheet: Any, note: tuple[str, str, str]) -> bool:
-    """Write a line below all there is; False when a text there holds its mark."""
+def joined_up_to(properties: Mapping[str, str]) -> int:
+    """Return the event up to which own columns of adopted versions were written; 0 for none."""
+    text = properties.get(JOINED, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+def _set_mark(workbook: Any, mark: int) -> None:
+    from openpyxl.packaging.custom import CustomPropertyList, StringProperty
+
+    kept: Any = CustomPropertyList()
+    for one in workbook.custom_doc_props.props:
+        if one.name != JOINED:
+            kept.append(one)
+    kept.append(StringProperty(name=JOINED, value=str(mark)))
+    workbook.custom_doc_props = kept
+
+
+def _note(worksheet: Any, note: tuple[str, str, str]) -> None:
+    """Write a line below all there is, unless a text there holds its mark."""
     from openpyxl.styles import Alignment, Font
 
     *texts, mark = note
     if any(mark in str(value) for row in worksheet.iter_rows(max_col=2, values_only=True) for value in row):
-        return False
+        return
     at = worksheet.max_row + 1
     for column, text in enumerate(texts, 1):
         cell = worksheet.cell(at, column)
@@ -79,7 +112,6 @@ def _note(worksheet: Any, note: tuple[str, str, str]) -> bool:
         cell.font = Font(name=FONT, size=SIZE, bold=column == 1, color=INK)
         cell.alignment = Alignment(vertical="top", wrap_text=True)
     worksheet.row_dimensions[at].height = height_of(lines_of(texts[1], _NOTE_WIDTH), 40) + 4
-    return True
 
 
 class _Writer:
@@ -96,7 +128,6 @@ class _Writer:
             if str(value).strip() not in located.columns
         }
         self.places: dict[str, int] = {}
-        self.changed = False
 
     def columns(self, values: Mapping[str, Mapping[str, str]]) -> None:
         """Write every value that has a row and an empty cell."""
@@ -115,7 +146,6 @@ class _Writer:
         wanted = height_of(lines_of(text, _WIDTH))
         if dimension.height is not None and dimension.height < wanted:
             dimension.height = wanted
-        self.changed = True
 
     def _new(self, heading: str) -> int:
         """Add a column at the right end: of the table where it begins at our headings, else of the heading row."""
@@ -127,7 +157,6 @@ class _Writer:
             self.worksheet.cell(row, number)._style = self.body
         if table is not None and number == right + 1:
             self._grow(table, number, heading)
-        self.changed = True
         return number
 
     def _table(self) -> Any:
@@ -174,7 +203,6 @@ class _Writer:
             cell = self.worksheet.cell(row, number)
             if cell.comment is None:
                 cell.comment = Comment(text[:_LONGEST], author, height=_COMMENT_SIZE[0], width=_COMMENT_SIZE[1])
-                self.changed = True
 
 
 def headings_of(wanted: Sequence[str], taken: frozenset[str]) -> list[str]:

@@ -94,7 +94,7 @@ class SheetPlan:
 
     ``fresh`` rows go to row number ``start`` and on; ``last`` is where the table's rows end now; ``grows``: table and
     filter may be stretched to the new rows. ``ids``: row ids are written too (the rows change places). ``notes`` are
-    texts for the Check cells of typed rows, by row number.
+    texts for the Check cells of typed rows, by row number. ``inserted``: what stood at ``start`` has been moved down.
     """
 
     located: Located
@@ -106,12 +106,13 @@ class SheetPlan:
     last: int
     grows: bool
     ids: bool = False
+    inserted: bool = False
     notes: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def end(self) -> int:
-        """The last row number that is written."""
-        return self.start + len(self.fresh) - 1
+        """The last row number of the table afterwards."""
+        return (self.last if self.inserted else self.start - 1) + len(self.fresh)
 
 
 def make_plan(

@@ -11,7 +11,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from posixpath import dirname, join, normpath
@@ -144,12 +144,18 @@ def _read(archive: zipfile.ZipFile, name: str, only: frozenset[str] | None) -> B
     targets = taken(f"xl/_rels/{WORKBOOK[3:]}.rels", relations, nothing)
     strings, phonetic = taken(STRINGS, strings_in, no_strings)
     dates = taken("xl/styles.xml", date_styles, no_dates)
+    lacking = only is not None and not only - {*_OPTIONAL} <= sheets.keys()
     grids: dict[str, Grid] = {}
     raw: dict[str, bytes] = {}
     for title, (relation, state) in sheets.items():
         part = targets.get(relation, ("", ""))[1]
         grids[title] = grid = Grid(name=title, part=part, state=state)
-        if part in parts and part.startswith("xl/worksheets/") and (only is None or title in only):
+        if not part.startswith("xl/worksheets/") or part not in parts:
+            continue
+        if only is not None and title not in only:
+            if lacking:
+                _try(grid, part, archive, Cells(grid, strings, dates, epoch), raw)
+        else:
             with _within(part):
                 raw[part] = member(archive, part)
                 Cells(grid, strings, dates, epoch).read(raw[part])
@@ -167,8 +173,25 @@ def _read(archive: zipfile.ZipFile, name: str, only: frozenset[str] | None) -> B
     )
 
 
+#: Sheets of the tool's that hold no rows of the register.
+_OPTIONAL: Final = frozenset({"Read me", "_choices"})
+
+
+def _try(grid: Grid, part: str, archive: zipfile.ZipFile, cells: Cells, raw: dict[str, bytes]) -> None:
+    """Read a sheet that may be one of ours under a name that a person gave it; what cannot be read is none."""
+    with suppress(Trouble, ValueError, IndexError, OverflowError):
+        data = member(archive, part)
+        cells.read(data)
+        raw[part] = data
+        return
+    grid.cells.clear()
+    grid.places.clear()
+
+
 def read_book(data: bytes, name: str, only: frozenset[str] | None = None) -> Book:
     """Read a workbook from its bytes; of the sheets, cells and features of those in ``only`` (None: of all).
+
+    Where one of those is missing, the others are read as well: it may have been renamed.
 
     Raises ``WorkbookUnreadable`` for all that is wrong with it.
     """

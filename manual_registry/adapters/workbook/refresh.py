@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from manual_registry.adapters.workbook.cells import Grid
-from manual_registry.adapters.workbook.compare import Located, locate
+from manual_registry.adapters.workbook.compare import Located, locate, renamed
 from manual_registry.adapters.workbook.container import Unpatchable
 from manual_registry.adapters.workbook.layout import GROWTH, choices_formula, set_footer
 from manual_registry.adapters.workbook.looks import CHECK_COLUMN, Styles
@@ -101,18 +101,18 @@ def _apply(
     restore_escapes(workbook, book)
     for sheet in new.sheets:
         before = older.get(sheet.name)
-        if before is None or (sync is not None and sheet.name not in book.grids):
+        if before is None or (sync is not None and sheet.name not in book.grids and renamed(book, before) is None):
             if sheet.name not in workbook.sheetnames:
                 add_sheet(workbook, sheet, new, styles)
             continue
         located = locate(book, before)
         if located is not None:
-            worksheet: Any = workbook[sheet.name]
+            worksheet: Any = workbook[located.grid.name]
             plan = make_plan(
                 located, before, sheet, differences, sync, areas=_areas(worksheet, located), untouched=book.untouched
             )
             _Refresh(worksheet, plan, styles).run()
-            _facts(workbook[sheet.name], located, base, new)
+            _facts(worksheet, located, base, new)
     if READ_ME in book.grids:
         _read_me(workbook[READ_ME], book.grids[READ_ME], base, new)
 

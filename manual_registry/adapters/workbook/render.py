@@ -11,7 +11,8 @@ import io
 import math
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -193,16 +194,48 @@ def _slots(columns: Sequence[Column], lengths: Sequence[int]) -> Iterator[int]:
             at += 1
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BannerLine:
+    """A line of the tool's own above the rows: where it stands in a rendering, how it begins, and what it says."""
+
+    row: int
+    column: int
+    begins: str
+    text: Callable[[Sheet, View], str]
+    age: bool = False
+    heading: int = HEADING_ROW
+
+
+def banner_lines(sheet: Sheet, view: View) -> tuple[BannerLine, ...]:
+    """Return the title and the facts as they are rendered above the rows of ``sheet``."""
+    lengths = [len(as_of_text(view)), _AGE_LENGTH, len(head_text(view))]
+    as_of, age, head = _slots(sheet.columns, lengths)
+    return (
+        BannerLine(row=TITLE_ROW, column=1, begins="", text=_title),
+        BannerLine(row=FACTS_ROW, column=as_of, begins="As of ", text=lambda _, shown: as_of_text(shown)),
+        BannerLine(row=FACTS_ROW, column=age, begins="", text=lambda _, shown: age_formula(shown), age=True),
+        BannerLine(row=FACTS_ROW, column=head, begins="Ledger head ", text=lambda _, shown: head_text(shown)),
+    )
+
+
+def _title(sheet: Sheet, view: View) -> str:
+    return sheet.title if view.system in sheet.title else f"{sheet.title} · {view.system}"
+
+
+#: How many characters the age takes ("(1,234 days)").
+_AGE_LENGTH: Final = 13
+
+
 def _banner(worksheet: Any, sheet: Sheet, view: View, styles: Styles) -> None:
     title = worksheet.cell(TITLE_ROW, 1)
-    put(title, sheet.title if view.system in sheet.title else f"{sheet.title} · {view.system}")
+    put(title, _title(sheet, view))
     title._style = styles.banner(size=15, bold=True)
     facts: list[tuple[str, Any]] = [
         (as_of_text(view), styles.banner(bold=True)),
         (age_formula(view), styles.banner(bold=True, form=AGE_FORM)),
         (head_text(view), styles.banner(ink=MUTED)),
     ]
-    lengths = [len(facts[0][0]), 13, len(facts[2][0])]
+    lengths = [len(facts[0][0]), _AGE_LENGTH, len(facts[2][0])]
     for column, (text, style) in zip(_slots(sheet.columns, lengths), facts, strict=True):
         cell = worksheet.cell(FACTS_ROW, column)
         if text.startswith("="):

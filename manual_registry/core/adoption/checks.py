@@ -32,7 +32,7 @@ def check(rows: Sequence[AdoptedRow], tables: Sequence[TableUse], remarks: Remar
     """Look at all rows of all tables together."""
     _tell_merged_names(rows, remarks)
     kept, left_out, doubles = _doubles(rows)
-    questions = [*_ask_doubles(doubles, tables), *_ask_production(kept)]
+    questions = [*_ask_doubles(doubles, tables), *ask_production(kept)]
     return Checked(rows=tuple(kept), left_out=tuple(left_out), questions=tuple(questions))
 
 
@@ -98,7 +98,7 @@ def _ask_doubles(doubles: list[list[AdoptedRow]], tables: Sequence[TableUse]) ->
     for group in doubles:
         last = _table_of(group[-1], tables)
         if last is None or (last.sheet, last.header_row) not in asked:
-            questions.append(_ask_double(group))
+            questions.append(_ask_double(group, tables))
     return questions
 
 
@@ -116,7 +116,7 @@ def _ask_table(place: tuple[str, int | None], groups: list[list[AdoptedRow]]) ->
     )
 
 
-def _ask_double(group: list[AdoptedRow]) -> Question:
+def _ask_double(group: list[AdoptedRow], tables: Sequence[TableUse]) -> Question:
     places = " and ".join(row.place for row in group)
     return Question(
         kind="double",
@@ -125,11 +125,21 @@ def _ask_double(group: list[AdoptedRow]) -> Question:
         " (or another version under [table.versions])",
         sheet=group[-1].sheet,
         row=group[-1].row,
-        choices=tuple(f"{row.sheet}: skip_rows = [{row.row}]" for row in reversed(group)),
+        choices=tuple(_without([row for row in group if row is not kept], tables) for kept in group),
     )
 
 
-def _ask_production(rows: Iterable[AdoptedRow]) -> list[Question]:
+def _without(rows: Iterable[AdoptedRow], tables: Sequence[TableUse]) -> str:
+    """Spell the answer that leaves out all of ``rows``, beside the rows that are left out already."""
+    found: dict[str, set[int]] = {}
+    for row in rows:
+        table = _table_of(row, tables)
+        found.setdefault(row.sheet, set(table.skip_rows if table else ())).add(row.row)
+    return "; ".join(f"{sheet}: skip_rows = [{', '.join(map(str, sorted(all_)))}]" for sheet, all_ in found.items())
+
+
+def ask_production(rows: Iterable[AdoptedRow]) -> list[Question]:
+    """Ask of each model of which several versions are stated in production which stage the others have."""
     found: dict[str, list[AdoptedRow]] = {}
     for row in rows:
         if row.model and row.parsed("stage") is Stage.PRODUCTION:

@@ -29,12 +29,13 @@ ASK: Final = "?"
 class Match:
     """What a heading may mean.
 
-    ``field`` is set when the heading is known (``weak``: gives way to a surer one); ``choices`` when it must be asked,
-    most likely first.
+    ``field`` is set when the heading is known (``weak``: gives way to a surer one; ``cut``: known only without what it
+    has in parentheses or as a number); ``choices`` when it must be asked, most likely first.
     """
 
     field: str | None = None
     weak: bool = False
+    cut: bool = False
     choices: tuple[str, ...] = ()
 
 
@@ -101,7 +102,7 @@ def _known(text: str) -> Match | None:
     for key in _spellings(text):
         if key in table:
             name, weak = table[key]
-            return Match(field=name, weak=weak)
+            return Match(field=name, weak=weak, cut=key != compact(text))
         if key in AMBIGUOUS:
             return Match(choices=AMBIGUOUS[key])
     metric = metric_header(text)

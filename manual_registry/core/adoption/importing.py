@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from manual_registry.core.adoption.checks import ask_production
 from manual_registry.core.adoption.proposal import AdoptedRow, FileFinding, LeftOut, Proposal
 from manual_registry.core.canonical import encode
 from manual_registry.core.decide.registration import identifier, taken
@@ -56,6 +57,20 @@ class Sorting:
     standing: tuple[AdoptedRow, ...] = ()
 
 
+def settled(proposal: Proposal, state: State | None) -> Proposal:
+    """Return ``proposal`` without the questions about production that only rows raise which ``state`` has already."""
+    if state is None or all(one.kind != "two_in_production" for one in proposal.questions):
+        return proposal
+    waiting = [row for row, finding in proposal.pairs if not _stands(state, row, finding)]
+    others = tuple(one for one in proposal.questions if one.kind != "two_in_production")
+    return replace(proposal, questions=(*others, *ask_production(waiting)))
+
+
+def _stands(state: State, row: AdoptedRow, finding: FileFinding) -> bool:
+    record = state.version(row.model, row.version) if row.model and row.version else None
+    return record is not None and finding.content is not None and record.blake3 == finding.content.blake3
+
+
 def sort_out(proposal: Proposal, state: State | None) -> Sorting:
     """Say of every row about which no question is open whether it can be imported into ``state`` (None: none)."""
     importable: list[Importable] = []
@@ -74,7 +89,7 @@ def sort_out(proposal: Proposal, state: State | None) -> Sorting:
             if why is None:
                 importable.append(one)
                 continue
-            if _is_there(state, one):
+            if state is not None and _stands(state, row, finding):
                 standing.append(row)
         left_out.append(LeftOut(sheet=row.sheet, row=row.row, reason=why or "its file was not looked at"))
     return Sorting(importable=tuple(importable), left_out=tuple(left_out), standing=tuple(standing))
@@ -88,11 +103,6 @@ def _file_reason(finding: FileFinding) -> str | None:
     if finding.hash == "differs":
         return printable(finding.message)
     return None
-
-
-def _is_there(state: State | None, one: Importable) -> bool:
-    record = state.version(str(one.row.model), str(one.row.version)) if state else None
-    return record is not None and record.blake3 == one.content.blake3
 
 
 def _state_reason(state: State | None, one: Importable) -> str | None:

@@ -335,9 +335,13 @@ def _choose(matches: Mapping[int, Match], taken: set[str], filled: set[int]) -> 
 
 
 def _surest(columns: list[int], matches: Mapping[int, Match], filled: set[int]) -> list[int]:
-    """Of several columns for one field: those that hold anything, and of these those with a sure heading."""
+    """Of several columns for one field: those that hold anything, of these those with a sure heading, and a whole one.
+
+    ``Model`` beside ``Model (old)`` needs no question.
+    """
     holding = [column for column in columns if column in filled] or columns[:1]
-    return [column for column in holding if not matches[column].weak] or holding
+    sure = [column for column in holding if not matches[column].weak] or holding
+    return [column for column in sure if not matches[column].cut] or sure
 
 
 def _ask(table: TableUse, column: ColumnUse) -> Question:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from manual_registry.core import approvals as core
-from manual_registry.core import transitions
+from manual_registry.core import ratifying, transitions
 from manual_registry.core.decide.common import find, moment_of
 from manual_registry.core.errors import (
     ApprovalClosed,
     ApprovalUnknown,
+    BadValue,
     FormatTooNew,
     ReasonMissing,
     RegistryError,
@@ -105,13 +106,14 @@ def _ratified_in_time(state: State, request: Request, event: Event) -> list[Regi
     # What was written since the rollback counts too: a clock that was set back does not make the signature early.
     since = [state.times.get(seq, "") for seq in range(request.seq, state.head_seq + 1)]
     moment = max(moment_of(event), parse_time(max(since, default=event.at) or event.at))
-    if (moment - parse_time(request.at)).total_seconds() <= core.RATIFY_HOURS * 3600:
+    if (moment - parse_time(request.at)).total_seconds() <= ratifying.RATIFY_HOURS * 3600:
         return []
     return [
         ApprovalClosed(
-            f"approval {request.id} had to ratify the rollback within {core.RATIFY_HOURS} hours",
+            f"approval {request.id} had to ratify the rollback within {ratifying.RATIFY_HOURS} hours",
             clause="RP-10",
             location=request.id,
+            hint=ratifying.way_back(state, request),
         )
     ]
 
@@ -138,11 +140,15 @@ def filled(state: State, event: Event) -> list[RegistryError]:
     """Decide what a lead wrote into the Approvals sheet (design 3.3): it takes effect only when it is signed.
 
     The name stands in the roster, active and with a role that suffices; the person did not register the version; the
-    date is real, not before the request by more than a day, and not in the future; a rejection has a comment.
+    date is real, not before the request by more than a day, and not in the future; a rejection has a comment. All of it
+    empty takes back what was filled in.
     """
     request = _request(state, event)
     if isinstance(request, RegistryError):
         return [request]
     if not core.is_open(request) or request.status == "signed":
         return [closed(request)]
+    if not any(event.data[name] for name in ("decision", "approver", "date", "comment")):
+        nothing = BadValue(f"approval {request.id}: nothing is filled in that could be taken back", location=request.id)
+        return [] if request.filled else [nothing]
     return [*core.entry_reasons(state, request, event.data, moment_of(event))]

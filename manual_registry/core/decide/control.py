@@ -148,9 +148,8 @@ def _reason(text: str) -> list[RegistryError]:
 def _provider_keys_free(state: State, oidc: Mapping[str, Any]) -> list[RegistryError]:
     """A provider's keys serve all of its pipelines, but are no person's, no pipeline's own and no other provider's."""
     mine = ("identity provider", oidc["issuer"])
-    return [
-        reason for line in provider_keys(oidc) if state.keys.get(line, mine) != mine for reason in key_free(state, line)
-    ]
+    taken = [line for line in provider_keys(oidc) if state.keys.get(line, mine) != mine]
+    return [reason for line in taken for reason in key_free(state, line, hint="mreg pipeline list")]
 
 
 def pipeline_added(state: State, event: Event) -> list[RegistryError]:
@@ -164,14 +163,14 @@ def pipeline_added(state: State, event: Event) -> list[RegistryError]:
     else:
         reasons = [*enrolment_reasons(oidc, state.registry_id), *_provider_keys_free(state, oidc)]
     standing = state.pipelines.get(name)
-    # A provider changes its keys now and then: its pipeline comes back under its name once the old keys are revoked.
-    again = oidc is not None and standing is not None and standing.oidc is not None and standing.revoked_seq is not None
-    if standing is not None and not again:
-        reasons.append(
-            IdentityTaken(
-                f"pipeline {name} is enrolled already", location=name, clause="RP-14", hint="mreg pipeline list"
-            )
-        )
+    if standing is not None and standing.revoked_seq is None:
+        told = f"pipeline {name} is enrolled already; it is given new keys once the old ones are revoked"
+        hint = f'mreg pipeline revoke {name} --reason "…" --as EMAIL'
+        reasons.append(IdentityTaken(told, location=name, clause="RP-14", hint=hint))
+    elif standing is not None and (standing.oidc is None) != (oidc is None):
+        known = "a key of its own" if standing.oidc is None else "identity tokens"
+        told = f"pipeline {name} was known by {known}; that stays so under this name: take another name"
+        reasons.append(IdentityTaken(told, location=name, clause="RP-14", hint="mreg pipeline list"))
     return [*reasons, *signing.signature(state, event, "pipeline.add", controls.details(event.subject, event.data))]
 
 

@@ -69,8 +69,8 @@ def delegated(state: State, event: Event) -> list[RegistryError]:
 
 
 def recovered(state: State, event: Event) -> list[RegistryError]:
-    """Decide a recovery: the recovery key enrols a lead, and nothing else (RP-14)."""
-    reasons = enrolment(state, event.subject["approver"], event.data["name"], event.data["key"])
+    """Decide a recovery: the recovery key enrols a lead, or gives one a new key, and nothing else (RP-14)."""
+    reasons = enrolment(state, event.subject["approver"], event.data["name"], event.data["key"], replaces=True)
     details = controls.details(event.subject, event.data)
     return [*reasons, *signing.signature(state, event, "approver.recover", details)]
 

@@ -23,8 +23,8 @@ def key_form(line: str) -> list[RegistryError]:
     return []
 
 
-def key_free(state: State, line: str) -> list[RegistryError]:
-    """Refuse a key that belongs, or once belonged, to anybody."""
+def key_free(state: State, line: str, *, hint: str | None = "ssh-keygen -t ed25519 -f NEW-KEY") -> list[RegistryError]:
+    """Refuse a key that belongs, or once belonged, to anybody; ``hint``: how another one is had."""
     holder = state.keys.get(line)
     if holder is None:
         return []
@@ -33,22 +33,26 @@ def key_free(state: State, line: str) -> list[RegistryError]:
             f"this key belongs to the {holder[0]} {holder[1]}; one key is for one identity, ever",
             location="key",
             clause="RP-14",
-            hint="ssh-keygen -t ed25519 -f NEW-KEY",
+            hint=hint,
         )
     ]
 
 
-def enrolment(state: State, address: str, name: str, key: str) -> list[RegistryError]:
-    """Return what is wrong with enrolling ``address`` with ``key``, whoever signs it."""
+def enrolment(state: State, address: str, name: str, key: str, *, replaces: bool = False) -> list[RegistryError]:
+    """Return what is wrong with enrolling ``address`` with ``key``, whoever signs it.
+
+    A person whose key was revoked may be given a new one; with ``replaces`` (the recovery key) it need not be revoked.
+    """
     reasons = [*a_person(address, name), *key_form(key)]
     standing = state.approvers.get(address)
-    if standing is not None:
+    if standing is not None and standing.revoked_seq is None and not replaces:
         reasons.append(
             IdentityTaken(
-                f"{address} stands in the roster since {standing.added_at} ({standing.role}); an identity is enrolled once",
+                f"{address} stands in the roster since {standing.added_at} ({standing.role});"
+                " a new key is enrolled once the old one is revoked",
                 location=address,
                 clause="RP-14",
-                hint="mreg approver list",
+                hint=f'mreg approver revoke {address} --reason "…" --as EMAIL',
             )
         )
     return [*reasons, *key_free(state, key)]

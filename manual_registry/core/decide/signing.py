@@ -95,7 +95,7 @@ def signer_of(state: State, event: Event, action: str) -> tuple[str, str] | Regi
 
 def enrols_itself(state: State, event: Event) -> bool:
     """Tell whether this is the first lead of a registry that began without one, signing with their own key."""
-    never = not any(one.role is Role.LEAD for one in state.approvers.values())
+    never = not any(one.role is Role.LEAD for one in state.all_approvers())
     return (
         never and event.data["role"] == Role.LEAD.value and event.data["control"]["signer"] == event.subject["approver"]
     )

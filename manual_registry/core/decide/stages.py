@@ -19,6 +19,7 @@ from manual_registry.core.errors import (
     ApprovalOutdated,
     ApprovalRejected,
     ApprovalWanted,
+    ApproverUnfit,
     ArtefactChanged,
     EventUnreadable,
     FormatTooNew,
@@ -148,9 +149,13 @@ def approval_reasons(
 def _promotion_moment(state: State, event: Event, request: Request) -> datetime:
     """Freshness is measured against the pipeline's signed time where there is one (design 3.5).
 
-    What was written after the signature counts too: a clock that was set back does not make an approval young again.
+    A key signs when it promotes; a token is issued earlier, so that the event's own time counts beside it. What was
+    written after the signature counts too: a clock that was set back does not make an approval young again.
     """
-    moment = signed_at(event.data.get("promotion")) or moment_of(event)
+    promotion = event.data.get("promotion")
+    moment = signed_at(promotion) or moment_of(event)
+    if promotion is not None and "token" in promotion:
+        moment = max(moment, moment_of(event))
     later = [state.times.get(seq, "") for seq in range(request.signed_seq or 0, state.head_seq + 1)]
     return max(moment, parse_time(max(later, default=event.at) or event.at))
 
@@ -176,11 +181,7 @@ def not_signed(state: State, request: Request) -> RegistryError:
             hint=f"mreg approval show {request.id}",
         )
     if request.status == "requested":
-        leads = [
-            one.email
-            for one in state.active_leads()
-            if not state.versions[request.model, request.version].registered_by(one.email)
-        ]
+        leads = core.may_sign(state, request)
         return ApprovalWanted(
             f"{ref}: approval {request.id} waits for a signature" + (f" (of {' or '.join(leads)})" if leads else ""),
             clause="RP-10",
@@ -255,7 +256,16 @@ def _rests_on(state: State, event: Event, record: VersionState) -> list[Registry
         fresh=False,
         may_differ=core.ROLLBACK_MAY_DIFFER,
     )
-    return list(judgement.reasons)
+    return [_other_way(one, record) for one in judgement.reasons]
+
+
+def _other_way(reason: RegistryError, record: VersionState) -> RegistryError:
+    """Where who approved it has left, no rollback rests on that: the version goes the whole way again."""
+    if not isinstance(reason, ApproverUnfit):
+        return reason
+    told = f"{reason.message}; no rollback rests on that: take it to production with an approval of its own"
+    hint = f'mreg unarchive {record.ref} --reason "back to production"'
+    return ApproverUnfit(told, location=reason.location, clause=reason.clause, hint=hint)
 
 
 def _no_approval_ever(record: VersionState) -> RegistryError:

@@ -32,6 +32,7 @@ from manual_registry.core.errors.conflict import (
     SeveralInTime,
     VersionCaseTaken,
     VersionTaken,
+    WorkbookForeign,
 )
 from manual_registry.core.errors.integrity import (
     AllowedSignersDiffers,
@@ -320,6 +321,7 @@ __all__ = [
     "VersionTaken",
     "VersionUnknown",
     "WorkbookEdited",
+    "WorkbookForeign",
     "WorkbookUnreadable",
     "WrongCommand",
     "WrongCredentials",

@@ -83,6 +83,12 @@ class LostRace(Conflict):
     code = "MR-C012"
 
 
+class WorkbookForeign(Conflict):
+    """A workbook that another registry has written."""
+
+    code = "MR-C013"
+
+
 class ForeignTarget(Conflict):
     """An experiment or registered model in MLflow that this registry did not make."""
 

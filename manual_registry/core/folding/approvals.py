@@ -44,11 +44,12 @@ def signed(state: State, event: Event) -> None:
 
 
 def filled(state: State, event: Event) -> None:
-    """Fold ``approval.filled``."""
+    """Fold ``approval.filled``; an empty entry takes back what was filled in."""
     touch(state, event)
     request = state.requests.get(event.data["id"])
     if request is not None:
-        request.filled = {name: event.data[name] for name in ("decision", "approver", "date", "comment")}
+        entry = {name: event.data[name] for name in ("decision", "approver", "date", "comment")}
+        request.filled = entry if any(entry.values()) else None
 
 
 def withdrawn(state: State, event: Event) -> None:

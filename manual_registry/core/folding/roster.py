@@ -48,6 +48,15 @@ def policy_signed(state: State, event: Event) -> None:
 
 
 def _enrol(state: State, event: Event, email: str, name: str, role: Role, key: str, *, by: str) -> None:
+    earlier = state.approvers.pop(email, None)
+    if earlier is not None:  # a new key for the same person: what the old one signed stays judged by it
+        if earlier.revoked_seq is None:  # by the recovery key, which replaces a key that is lost
+            earlier.revoked_seq, earlier.revoked_at, earlier.reason = (
+                event.seq,
+                event.at,
+                "replaced by the recovery key",
+            )
+        state.former_approvers.append(earlier)
     state.approvers[email] = Approver(
         email=email, name=name, role=role, key=key, added_seq=event.seq, added_at=event.at, added_by=by
     )
@@ -81,6 +90,9 @@ def pipeline_added(state: State, event: Event) -> None:
     """Fold ``pipeline.added``."""
     name, key, oidc = event.subject["pipeline"], event.data["key"], event.data["oidc"]
     by = str(event.data["control"]["signer"])
+    earlier = state.pipelines.pop(name, None)
+    if earlier is not None:
+        state.former_pipelines.append(earlier)
     state.pipelines[name] = Pipeline(name=name, key=key, oidc=oidc, added_seq=event.seq, added_at=event.at, added_by=by)
     if key is not None:
         state.keys.setdefault(key, ("pipeline", name))

@@ -88,7 +88,7 @@ class ReadCommands(Commands):
     def export_csv(self) -> bytes:
         """Return the register as CSV (UTF-8, header line); a text that a spreadsheet would run gets a ' in front.
 
-        Columns are those of :meth:`list`, times UTC. Raises :class:`IntegrityError`.
+        Columns are those of :meth:`list` and the workbook's Notes, times UTC. Raises :class:`IntegrityError`.
         """
         from manual_registry.registry import exporting
 

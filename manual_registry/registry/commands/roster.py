@@ -121,6 +121,15 @@ class RosterCommands(Commands):
             key=path_or_none(key),
         )
 
+    def exception_facts(self, ref: str, *, gate: str) -> dict[str, str]:
+        """Return what a lead reads before signing :meth:`exception_grant`: for which numbers the gate does not pass.
+
+        Raises :class:`NotFound`.
+        """
+        from manual_registry.registry import delegating
+
+        return delegating.exception_facts(self._work, ref, gate=gate)
+
     def exception_list(self) -> Document:
         """Return every exception, and how many there are of each gate and model.
 
