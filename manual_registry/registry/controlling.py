@@ -150,7 +150,7 @@ def pipeline_facts(public_key: Path | None, oidc: Path | None, jwks: Path | None
         "for": told["audience"],
         "with": ", ".join(f"{name} = {value}" for name, value in told["claims"].items()),
         "signed by": ", ".join(
-            f"{one.get('kid', 'its one key')} ({fingerprint(public_key_of(one).line())})" for one in told["keys"]
+            f"{one.get('kid', 'its one key')} ({public_key_of(one).fingerprint})" for one in told["keys"]
         ),
         "algorithms": ", ".join(told["algorithms"]),
     }

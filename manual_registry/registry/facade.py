@@ -93,7 +93,10 @@ class Registry(ReadCommands, ChangeCommands, AdoptCommands, ApproveCommands, Ros
         return self._work.config.workbook
 
     def owns(self, path: str | Path) -> bool:
-        """Tell whether ``path`` is the registry's: its workbook, or one of its own names in the root, or below one."""
+        """Tell whether ``path`` is the registry's: its workbook, or one of its own names in the root, or below one.
+
+        Nothing is written there by ``-o``. Raises :class:`BadConfig` when registry.toml names no place for the workbook.
+        """
         from manual_registry.adapters.workbook_place import belongs_to_registry
 
         target = Path(path)

@@ -208,7 +208,9 @@ def test_github_from_a_push_to_production(place: Place) -> None:
     pushed = _on_github(place, "push", provider=provider)
     assert {name: one.status for name, one in pushed.items()} == {"register": "success", "promote": "waiting"}
     assert (
-        pushed["promote"].mail[-2].endswith("waits for a signature (of lead@example.org or lead2@example.org) [RP-10]")
+        pushed["promote"]
+        .mail[-2]
+        .endswith("waits for a signature (of lead@example.org or lead2@example.org or rita@example.org) [RP-10]")
     )
     assert pushed["promote"].mail[-1].startswith("next: mreg approval sign A")
     shown = place.world.as_().show("my-model@1.0.7")
