@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -56,19 +55,23 @@ def measured(world: World, uri: str, *words: str) -> tuple[dict[str, Any], int]:
     """Export in a process of its own; returns the document and the process's peak memory in bytes."""
     import json
 
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "manual_registry", "--actor", "sme@example.org", "--json"),
-            *("export", "mlflow", "--tracking-uri", uri, *words),
-        ],
-        cwd=world.root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    out, err = process.communicate()
-    assert out, err
-    return json.loads(out), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "manual_registry", "--actor", "sme@example.org", "--json"),
+                *("export", "mlflow", "--tracking-uri", uri, *words),
+            ],
+            cwd=world.root,
+            stdout=out,
+            stderr=err,
+        )
+        _, status, usage = os.wait4(process.pid, 0)  # its own peak, not that of whatever this worker ran before
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        text = out.read()
+        assert text, err.read()
+    return json.loads(text), usage.ru_maxrss * 1024
 
 
 def test_forty_versions_and_a_gibibyte(
