@@ -16,6 +16,7 @@ from typing import Final
 
 from manual_registry.adapters import remover
 from manual_registry.adapters.files import make_directory, os_errors, put_if_absent
+from manual_registry.adapters.hashing import file_sha256
 from manual_registry.core.errors import StorageUnexpected
 
 FOLDER: Final = "adopted"
@@ -52,10 +53,9 @@ def sha256_of(path: Path) -> str | None:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return None
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
+    return file_sha256(path)
 
 
 def standing(root: Path) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manual_registry.adapters.hashing import file_sha256
 from manual_registry.core.errors import CommitUnknown, NotARepository, ReferenceUnresolved
 from manual_registry.core.references import without_credentials
 
@@ -300,7 +301,7 @@ class GitRepository:
         if flags & ~modified or self._repository.get_attr(path, "filter") != "lfs":
             return False
         pointer = lfs_pointer(bytes(self._repository[self._repository.index[path].id].read_raw()))
-        return pointer is not None and _sha256_of(self.directory / path) == pointer[0]
+        return pointer is not None and file_sha256(self.directory / path) == pointer[0]
 
     # -- where it came from -------------------------------------------------------------------------------
 
@@ -318,16 +319,6 @@ def lfs_pointer(content: bytes) -> tuple[str, int] | None:
     """Return (SHA-256 hex, size) when ``content`` is a Git LFS pointer, else None."""
     match = _LFS.fullmatch(content) if len(content) < 1024 else None
     return (match[1].decode("ascii"), int(match[2])) if match else None
-
-
-def _sha256_of(path: Path) -> str | None:
-    import hashlib
-
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
 
 
 def _know_partial_clones() -> None:

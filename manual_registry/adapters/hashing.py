@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+    from pathlib import Path
 
 #: Bytes of one buffer of the ring; files up to one buffer are handled without threads.
 BUFFER = 2 << 20
@@ -36,6 +37,15 @@ class Hashed:
     size: int
     blake3: str
     sha256: str | None
+
+
+def file_sha256(path: Path) -> str | None:
+    """Return the SHA-256 of a file, links followed; None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def read_through(

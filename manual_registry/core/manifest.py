@@ -23,6 +23,7 @@ from manual_registry.core.errors import (
     BadDigest,
     BadPath,
     EmptyDirectory,
+    Json,
     PathCollision,
     RegistryError,
     raise_for,
@@ -66,6 +67,17 @@ class Content:
     blake3: str
     sha256: str | None = None
     left_out: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Json]:
+        """Return the ``artefact`` of the event that brings it in."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "files": len(self.files),
+            "size": self.size,
+            "blake3": self.blake3,
+            "sha256": self.sha256,
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Final
 from manual_registry.core.canonical import sha256_hex
 from manual_registry.core.errors import Json
 from manual_registry.core.rendering import IDENTITY, explained
-from manual_registry.core.view import Cell, ColumnKind, Difference, Row, View
+from manual_registry.core.view import Cell, ColumnKind, Difference, Row, View, row_number
 
 Spot = tuple[str, str, str]
 
@@ -225,7 +225,7 @@ class _Distrusted:
                 told = f"{one.place}: row {one.row} stands there more than once (copied?); nothing of it is accepted"
                 advice = "remove the copy; for a new version type into an empty row"
                 self.problems.append(item(one, f"{told}; {advice}"))
-                self.notes[one.sheet, _number(one.place)] = f"! a copy of {one.row} (hidden column Row id): {advice}"
+                self.notes[one.sheet, row_number(one.place)] = f"! a copy of {one.row} (hidden column Row id): {advice}"
                 self.notes[one.sheet, one.row] = "! stands there more than once: remove the copy"
 
     def _sorted(self, found: list[Difference], base: View) -> None:
@@ -271,11 +271,6 @@ class _Distrusted:
     def _placeless(self, one: Difference) -> bool:
         place = (one.sheet, one.row)
         return place in self.rows or place in self.overtyped or one.formula
-
-
-def _number(place: str) -> int:
-    """Return the row number of a place like ``Models!A12``."""
-    return int(place.rpartition("!")[2].lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ") or 0)
 
 
 def _moved(found: list[Difference], base: View) -> Mapping[str, set[str]]:

@@ -107,3 +107,9 @@ class Difference:
     kind: ColumnKind
     place: str
     formula: bool = False
+
+
+def row_number(place: str) -> int:
+    """Return the row number of a place like ``Models!A12``; 0 for a whole sheet."""
+    digits = place.rpartition("!")[2].lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    return int(digits) if digits.isdigit() else 0

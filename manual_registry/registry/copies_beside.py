@@ -11,7 +11,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manual_registry.registry.unchanged import file_sha256
+from manual_registry.adapters.hashing import file_sha256
 
 if TYPE_CHECKING:
     from manual_registry.registry.workspace import Workspace

@@ -31,7 +31,6 @@ from manual_registry.registry.references import find
 
 if TYPE_CHECKING:
     from manual_registry.adapters.staging import Staged
-    from manual_registry.core.manifest import Content
     from manual_registry.core.results import Result
     from manual_registry.ports import Progress
     from manual_registry.registry.workspace import Loaded, Workspace
@@ -142,24 +141,13 @@ def _differs(standing: VersionState, names: list[str]) -> VersionTaken:
     )
 
 
-def _artefact(content: Content) -> dict[str, Any]:
-    return {
-        "kind": content.kind,
-        "name": content.name,
-        "files": len(content.files),
-        "size": content.size,
-        "blake3": content.blake3,
-        "sha256": content.sha256,
-    }
-
-
 def _members(work: Workspace, staged: Staged, found: Gathered) -> dict[str, Any]:
     """Keep the evidence in the staged version and return the event's data, identifier left out."""
     kept = keep_all(found, lambda file: staged.add_evidence(file.kind, file.path, data=file.data))
     code = found.fields["code"]
     if code:
         code = {**code, "path": relative_path(code["path"], work.root)}
-    return {**found.fields, **kept, "code": code, "artefact": _artefact(staged.content), "tags": found.tags}
+    return {**found.fields, **kept, "code": code, "artefact": staged.content.document(), "tags": found.tags}
 
 
 def _data(model: str, version: str, members: Mapping[str, Any]) -> dict[str, Any]:

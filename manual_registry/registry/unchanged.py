@@ -8,12 +8,12 @@ the long way is taken. What an old event file says is not looked at here, nor is
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from manual_registry.adapters import memory
+from manual_registry.adapters.hashing import file_sha256
 from manual_registry.adapters.synced_folder import copy_candidates, old_workbooks
 from manual_registry.core.rendering import VIEW_VERSION
 from manual_registry.registry.roots import CONFIG
@@ -73,15 +73,6 @@ def _half_made(root: Path) -> bool:
         return any(not path.name.startswith(".") for path in (root / "models" / ".incoming").iterdir())
     except OSError:
         return False
-
-
-def file_sha256(path: Path) -> str | None:
-    """Return the SHA-256 of a file, None where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
 
 
 def remember(work: Workspace, loaded: Loaded, done: Synced, left: Refreshed | None, before: str | None) -> None:

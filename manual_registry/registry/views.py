@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from manual_registry.adapters.config import FILE
 from manual_registry.adapters.files import os_errors, put_if_absent, write_atomic
+from manual_registry.adapters.hashing import file_sha256
 from manual_registry.adapters.workbook_place import DEFAULT
 from manual_registry.core import allowed_signers
 from manual_registry.core import events as kinds
@@ -28,7 +29,6 @@ from manual_registry.core.touches import is_control
 from manual_registry.core.values import Role
 from manual_registry.core.view import View
 from manual_registry.ports import Refreshed
-from manual_registry.registry.unchanged import file_sha256
 
 if TYPE_CHECKING:
     from manual_registry.core.ledger import Event

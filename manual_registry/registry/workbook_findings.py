@@ -14,7 +14,7 @@ from manual_registry.core.audit import finding
 from manual_registry.core.errors import WorkbookEdited
 from manual_registry.core.results import Finding, Severity
 from manual_registry.core.typed_cells import is_version
-from manual_registry.core.view import ColumnKind
+from manual_registry.core.view import ColumnKind, row_number
 
 if TYPE_CHECKING:
     from manual_registry.core.view import Difference
@@ -29,7 +29,7 @@ def difference_findings(place: str, found: Iterable[Difference], typed: Sequence
     """Yield what is to be said of each difference; ``place`` is the workbook, ``typed`` its rows without an id."""
     foreign = {(row.sheet, row.number) for row in typed if row.sheet == "Models" and not is_version(row.cells)}
     for one in found:
-        if (one.sheet, _number(one.place)) not in foreign or one.row or one.column:
+        if (one.sheet, row_number(one.place)) not in foreign or one.row or one.column:
             yield _finding(f"{place}:{one.place}", one)
 
 
@@ -55,12 +55,6 @@ def reworded_told(found: Iterable[Difference]) -> str:
     shown = ", ".join(places[:5]) + (", …" if len(places) > 5 else "")
     told = f"was written by another release of the tool, which may explain {len(places)} differences ({shown})"
     return f"the workbook {told}; the next writing command brings it up to date"
-
-
-def _number(place: str) -> int:
-    """Return the row number of a place like ``Models!A12``; 0 for a whole sheet."""
-    digits = place.rpartition("!")[2].lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    return int(digits) if digits.isdigit() else 0
 
 
 def _told(code: str, place: str, message: str, severity: Severity) -> Finding:

@@ -140,18 +140,6 @@ def _production_reason(state: State | None, one: Importable, seen: dict[str, str
 # -- the event --------------------------------------------------------------------------------------------
 
 
-def artefact_of(content: Content) -> dict[str, Any]:
-    """Return the event's ``artefact``."""
-    return {
-        "kind": content.kind,
-        "name": content.name,
-        "files": len(content.files),
-        "size": content.size,
-        "blake3": content.blake3,
-        "sha256": content.sha256,
-    }
-
-
 def entry(
     one: Importable,
     *,
@@ -170,7 +158,7 @@ def entry(
     """
     row = one.row
     data: dict[str, Any] = {
-        "artefact": artefact_of(one.content),
+        "artefact": one.content.document(),
         "training_data": _training_data(row),
         "code": _code(row),
         "training_date": _training_date(row, now),
