@@ -201,14 +201,6 @@ def typed_stage(text: str) -> Stage:
     return _STAGE_WORDS.get(word) or stage(word)
 
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-
-
-def is_address(text: str) -> bool:
-    """Tell whether ``text`` is an address (``s3://bucket/prefix``), also one that was taken for a path (``s3:/bucket``)."""
-    return _ADDRESS.match(text) is not None
-
-
 def digest_prefix(text: str) -> Digest:
     """Read ``blake3:`` or ``sha256:`` and 12 to 64 hex characters; raises :class:`BadDigest`."""
     match = _DIGEST.fullmatch(text.lower())

@@ -15,9 +15,9 @@ from typing import Any
 from manual_registry.adapters import config as configs
 from manual_registry.adapters import remover
 from manual_registry.adapters.ledger_files import LedgerFiles
-from manual_registry.core.errors import NameTaken, RegistryError, UsageError
+from manual_registry.core.errors import NameTaken, RegistryError
 from manual_registry.core.ledger import Event, file_name, parse_event
-from manual_registry.core.values import is_address
+from manual_registry.registry.roots import refuse_address
 
 #: The directories that `init` makes, in order.
 DIRECTORIES = (
@@ -36,7 +36,7 @@ def begun(root: Path, data: Mapping[str, Any], texts: Callable[[Event], Mapping[
 
     ``texts``: the files of the root that follow from it. Raises :class:`NameTaken` when something else stands there.
     """
-    _refuse_address(root)
+    refuse_address(root, hint="mreg init DIR")
     if root.exists() and not root.is_dir():
         raise NameTaken(f"{root} is a file", location=str(root), hint="mreg init DIR")
     taken = [name for name in OUR_NAMES if os.path.lexists(root / name)]
@@ -57,15 +57,6 @@ def begun(root: Path, data: Mapping[str, Any], texts: Callable[[Event], Mapping[
             hint=_command(root, genesis.data),
         )
     return genesis
-
-
-def _refuse_address(root: Path) -> None:
-    if is_address(str(root)):
-        raise UsageError(
-            f"{root}: a registry lies in a directory of this machine; storage behind an address is not known yet",
-            location=str(root),
-            hint="mreg init DIR",
-        )
 
 
 def _taken(root: Path, taken: list[str]) -> NameTaken:

@@ -17,8 +17,9 @@ from manual_registry.core.ledger import Draft, Event, seal
 from manual_registry.core.policy import default_document
 from manual_registry.core.state import State
 from manual_registry.core.times import normal_stamp
-from manual_registry.core.values import Risk, email, is_address, line_text, person
+from manual_registry.core.values import Risk, email, line_text, person
 from manual_registry.registry.half_made import DIRECTORIES, begun
+from manual_registry.registry.roots import is_address
 
 if TYPE_CHECKING:
     from manual_registry.core.results import Result

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from manual_registry.core.errors import NoRegistry, UsageError
-from manual_registry.core.values import is_address
 
 #: The file that makes a directory a registry (adapters/config.py reads it).
 CONFIG: Final = "registry.toml"
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 def find_root(path: Path | None, environ: Mapping[str, str]) -> Path:
     """Return the registry root: ``path``, else ``$MANUAL_REGISTRY``, else the nearest parent with a registry.toml."""
     named = path or (Path(environ["MANUAL_REGISTRY"]) if environ.get("MANUAL_REGISTRY") else None)
-    if named is not None and is_address(str(named)):
-        raise UsageError(
-            f"{named}: a registry lies in a directory of this machine; storage behind an address is not known yet",
-            location=str(named),
-            hint="mreg --registry DIR status",
-        )
     if named is not None:
+        refuse_address(named, hint="mreg --registry DIR status")
         if not (named / CONFIG).is_file():
             raise NoRegistry(
                 f"{named} is not a registry: it has no {CONFIG}", location=str(named), hint=f"mreg init {named}"
@@ -36,3 +32,18 @@ def find_root(path: Path | None, environ: Mapping[str, str]) -> Path:
         f"no registry here: neither {here} nor a folder above it has a {CONFIG}",
         hint="mreg init --risk minimal",
     )
+
+
+def is_address(text: str) -> bool:
+    """Tell whether ``text`` is an address (``s3://bucket/prefix``), also one that was taken for a path (``s3:/bucket``)."""
+    return _ADDRESS.match(text) is not None
+
+
+def refuse_address(path: Path, *, hint: str) -> None:
+    """Raise :class:`UsageError` for an address in the place of a directory."""
+    if is_address(str(path)):
+        raise UsageError(
+            f"{path}: a registry lies in a directory of this machine; storage behind an address is not known yet",
+            location=str(path),
+            hint=hint,
+        )
