@@ -233,7 +233,8 @@ def stale_jobs(root: Path) -> list[Job]:
         return []
     with os_errors(folder):
         jobs: list[Job] = []
-        for token in sorted(_tokens(folder) - _elsewhere(root)):
+        tokens = _tokens(folder)
+        for token in sorted(tokens - _elsewhere(root, tokens)):
             lock = FileLock(folder / f"{token}.lock")
             if lock.take(0):
                 jobs.append(Job(root, token, lock, read_intent(folder / f"{token}.json")))
@@ -244,7 +245,7 @@ def jobs_elsewhere(root: Path) -> list[Intent]:
     """Return what other machines are about to do, as far as locks cannot tell whether they live."""
     folder = incoming(root)
     with os_errors(folder):
-        found = [read_intent(folder / f"{token}.json") for token in sorted(_elsewhere(root))]
+        found = [read_intent(folder / f"{token}.json") for token in sorted(_elsewhere(root, _tokens(folder)))]
     return [intent for intent in found if intent is not None]
 
 
@@ -253,10 +254,11 @@ def _tokens(folder: Path) -> set[str]:
     return {name for name in names if _TOKEN.fullmatch(name)}
 
 
-def _elsewhere(root: Path) -> set[str]:
-    """Return the tokens of young jobs that other machines own, where locks do not reach them."""
-    folder = incoming(root)
-    return set() if locks_are_shared(root) else {token for token in _tokens(folder) if _young_stranger(folder, token)}
+def _elsewhere(root: Path, tokens: set[str]) -> set[str]:
+    """Return those of ``tokens`` that are young jobs of other machines, where locks do not reach them."""
+    if not tokens or locks_are_shared(root):  # nearly always there is no job, and then no mount is looked up
+        return set()
+    return {token for token in tokens if _young_stranger(incoming(root), token)}
 
 
 def _young_stranger(folder: Path, token: str) -> bool:
