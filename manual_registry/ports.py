@@ -22,7 +22,8 @@ class WorkbookState:
     """What the file on disk is: ``present``; the ledger head that it names (None: not ours or damaged).
 
     ``link_prefix`` is what its links begin with (None: it does not say); the file may have been moved since.
-    ``view_version`` is the number of the rendering that wrote it (None: it does not say).
+    ``view_version`` is the number of the rendering that wrote it (None: it does not say). ``joined_up_to`` is the event up
+    to which own columns of adopted sheets stand in it (0: none).
     """
 
     present: bool
@@ -31,6 +32,7 @@ class WorkbookState:
     head_hash: str | None = None
     link_prefix: str | None = None
     view_version: int | None = None
+    joined_up_to: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +69,7 @@ class Reading:
     """A workbook read once: what differs from the base, what people typed, and which bytes that was (SHA-256).
 
     ``notices`` are sentences about what is no reason to refuse the file (macros, hidden sheets, merged cells).
+    ``changed_lines`` are (place, sentence) of the tool's own lines that somebody changed, unless ``other_release``.
     ``other_release``: a release with another rendering than the base's wrote it.
     """
 
@@ -74,6 +77,7 @@ class Reading:
     differences: tuple[Difference, ...]
     typed: tuple[TypedRow, ...]
     notices: tuple[str, ...] = ()
+    changed_lines: tuple[tuple[str, str], ...] = ()
     other_release: bool = False
 
 
@@ -102,14 +106,8 @@ class WorkbookPort(Protocol):
     def inspect(self, path: Path) -> WorkbookState:
         """Read the custom properties only; raises ``WorkbookUnreadable`` for a file that is no workbook."""
 
-    def differences(self, path: Path, base: View) -> tuple[Difference, ...]:
-        """Compare cell by cell with ``base``; writes nothing."""
-
-    def typed_rows(self, path: Path, base: View) -> tuple[TypedRow, ...]:
-        """Return the rows without a row id that hold something in a column of ours; writes nothing."""
-
     def read(self, path: Path, base: View) -> Reading | None:
-        """Read all that `sync` needs in one go; None: there is no file."""
+        """Compare with ``base`` and read what people typed, in one go; writes nothing. None: there is no file."""
 
     def refresh(self, path: Path, base: View | None, new: View, *, sync: Instructions | None = None) -> Refreshed:
         """Bring the file from ``base`` to ``new``; cells that differ from the base stay as they are.

@@ -38,7 +38,7 @@ def join(work: Workspace) -> None:
         if done is None or done.written:
             return
         problem = "; ".join(done.warnings)
-        owns = [own for own in _pending(work, loaded, _seen(work)) if own.values or own.comments]
+        owns = [own for own in _pending(work, loaded, _joined_up_to(work)) if own.values or own.comments]
         names = ", ".join(dict.fromkeys(name for own in owns for name in own.values)) or "comments"
         if owns:
             work.warn(
@@ -62,15 +62,14 @@ def catch_up(work: Workspace, loaded: Loaded, view: View | None = None) -> Refre
     path, port = work.workbook_path, OpenpyxlWorkbook()
     try:
         with os_errors(work.root):
-            up_to = _seen(work)
             last = max((one.seq for one in loaded.state.versions.values() if one.adopted), default=0)
-            if last <= up_to:
-                return None
             seen = port.inspect(path)
+            if last <= seen.joined_up_to:
+                return None
             if (seen.registry_id, seen.head_seq, seen.head_hash) != (loaded.state.registry_id, *loaded.head):
                 return Refreshed(written=False, warnings=(f"{path.name} is behind the ledger",))
             shown = view or views.view_at(work, loaded.events, loaded.state)
-            done = port.add_columns(path, shown, _SHEET, _pending(work, loaded, up_to, shown), up_to=last)
+            done = port.add_columns(path, shown, _SHEET, _pending(work, loaded, seen.joined_up_to, shown), up_to=last)
     except RegistryError as refused:
         return Refreshed(written=False, warnings=(refused.message,))
     if done.written:
@@ -79,12 +78,12 @@ def catch_up(work: Workspace, loaded: Loaded, view: View | None = None) -> Refre
     return done
 
 
-def _seen(work: Workspace) -> int:
+def _joined_up_to(work: Workspace) -> int:
     """Return the event up to which the workbook has them; a file that cannot be read has none."""
     from manual_registry.adapters.workbook import OpenpyxlWorkbook
 
     try:
-        return OpenpyxlWorkbook().joined_up_to(work.workbook_path)
+        return OpenpyxlWorkbook().inspect(work.workbook_path).joined_up_to
     except RegistryError:
         return 0
 

@@ -317,10 +317,10 @@ def _workbook(work: Workspace, loaded: Loaded, _found: Audit) -> list[Finding]:
                 Severity.WARNING,
             )
         )
-    if base is not None and state.view_version == VIEW_VERSION:
+    if known and reading:
         findings += [
             finding(WorkbookEdited(told, location=f"{place}:{where}", clause="RP-15"))
-            for where, told in port.changed_lines(work.workbook_path, base)
+            for where, told in reading.changed_lines
         ]
     reworded = explained(differences, base) if base is not None and state.view_version != VIEW_VERSION else frozenset()
     if reworded:

@@ -69,7 +69,7 @@ def at(workbook: Any, row: str, header: str, sheet: str = "Models") -> Any:
 
 
 def differences(path: Path, base: View = BASE) -> list[tuple[str, str | None, Cell, str]]:
-    return [(one.row, one.column, one.found, one.place) for one in BOOK.differences(path, base)]
+    return [(one.row, one.column, one.found, one.place) for one in BOOK.read(path, base).differences]
 
 
 # -- text ---------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ BAD = {
 def test_what_is_no_workbook_is_told(tmp_path: Path, case: str) -> None:
     path = tmp_path / "registry.xlsx"
     path.write_bytes(BAD[case][0])
-    for reading in (lambda: BOOK.inspect(path), lambda: BOOK.differences(path, BASE)):
+    for reading in (lambda: BOOK.inspect(path), lambda: BOOK.read(path, BASE).differences):
         with pytest.raises(WorkbookUnreadable, match=BAD[case][1]):
             reading()
 
@@ -240,7 +240,7 @@ def test_a_bad_sheet_is_told(tmp_path: Path, path: Path, part: bytes) -> None:
         ]
     path.write_bytes(_zip(*members))
     with pytest.raises(WorkbookUnreadable, match="is damaged"):
-        BOOK.differences(path, BASE)
+        BOOK.read(path, BASE)
 
 
 def test_a_cell_at_the_far_corner_is_told_and_the_file_left_alone(path: Path) -> None:
@@ -269,7 +269,7 @@ def test_edits_and_tampering_are_told_with_their_place(path: Path) -> None:
         at(workbook, "churn@1.1.0", "Version").value = 1.1
 
     edit(path, change)
-    found = {(one.column, one.kind): one for one in BOOK.differences(path, BASE)}
+    found = {(one.column, one.kind): one for one in BOOK.read(path, BASE).differences}
     assert found["Stage", ColumnKind.EDITABLE].place == "Models!I5"
     assert found["SHA-256", ColumnKind.TOOL].base == model_row(0).cells["SHA-256"]
     assert found["Version", ColumnKind.TOOL].found == 1.1
@@ -346,7 +346,7 @@ def test_a_formula_in_place_of_a_value_is_told_and_booleans_are_not(path: Path) 
     base = replace(BASE, sheets=(_one_cell(True),))
     path.write_bytes(render_bytes(base))
     edit(path, lambda workbook: workbook["Flags"].__setitem__("A5", "=TRUE()"))
-    assert BOOK.differences(path, base) == ()
+    assert BOOK.read(path, base).differences == ()
 
 
 def _one_cell(value: Cell) -> Sheet:

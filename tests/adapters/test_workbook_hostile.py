@@ -41,7 +41,7 @@ def path(tmp_path: Path, name: str) -> Path:
 def test_refused_with_code_and_place_within_a_second(path: Path, name: str, place: str) -> None:
     begun = time.process_time()
     with pytest.raises(WorkbookUnreadable) as refused:
-        BOOK.differences(path, BASE)
+        BOOK.read(path, BASE)
     assert time.process_time() - begun < 1
     assert refused.value.code == name.partition("_")[0]
     assert place in (refused.value.location or "")
@@ -56,7 +56,7 @@ def test_within_a_hundred_megabytes(path: Path, name: str, place: str) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(WorkbookUnreadable):
-            BOOK.differences(path, BASE)
+            BOOK.read(path, BASE)
         assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
     finally:
         tracemalloc.stop()
@@ -66,7 +66,7 @@ def test_within_a_hundred_megabytes(path: Path, name: str, place: str) -> None:
 def test_what_a_person_can_put_right_is_left_alone_and_the_rest_kept_whole(path: Path, name: str, place: str) -> None:
     before = path.read_bytes()
     with pytest.raises(WorkbookUnreadable) as refused:
-        BOOK.differences(path, BASE)
+        BOOK.read(path, BASE)
     done = BOOK.refresh(path, BASE, BASE)
     if is_fixable(refused.value):
         assert (done.written, path.read_bytes()) == (False, before)
@@ -84,6 +84,6 @@ def test_the_small_workbook_that_they_are_made_of_is_read(tmp_path: Path) -> Non
         sys.path.remove(str(FOLDER))
     path = tmp_path / "registry.xlsx"
     path.write_bytes(make.zipped(make.parts()))
-    assert BOOK.differences(path, BASE) == ()
+    assert BOOK.read(path, BASE).differences == ()
     made = {name for name, _, _ in make.cases()}
     assert made == {one.stem for one in FOLDER.glob("*.xlsx")} == {name for name, _ in CASES}

@@ -35,11 +35,11 @@ def test_a_file_saved_by_libreoffice(tmp_path: Path) -> None:
     ]
     subprocess.run([*command, "--outdir", str(path.parent), str(source)], check=True, capture_output=True, timeout=120)
     assert book.inspect(path).head_hash == base.head_hash
-    assert book.differences(path, base) == ()
+    assert book.read(path, base).differences == ()
     read = read_book(path.read_bytes(), path.name)
     assert (losses(read), read.untouched) == ((), False)
     new = with_row(base, "Models", model_row(20))
     done = book.refresh(path, base, new)
     assert (done.written, done.set_aside, done.waiting) == (True, None, 0)
-    assert book.differences(path, new) == ()
+    assert book.read(path, new).differences == ()
     assert openpyxl.load_workbook(path)["Models"].tables["Models"].ref == "A4:U25"

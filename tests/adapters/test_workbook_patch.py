@@ -133,7 +133,7 @@ def test_nothing_else_changes(program: str, steps: list[tuple[int, dict[str, Cel
         path = Path(folder) / "registry.xlsx"
         path.write_bytes(made_by(program))
         base = BASE
-        assert BOOK.differences(path, base) == ()
+        assert BOOK.read(path, base).differences == ()
         for number, changes, link in steps:
             old = next(
                 (row for row in base.sheets[0].rows if row.row_id == model_row(number).row_id), model_row(number)
@@ -142,7 +142,7 @@ def test_nothing_else_changes(program: str, steps: list[tuple[int, dict[str, Cel
             new = with_row(base, "Models", replace(old, cells={**old.cells, **changes}, links=links))
             done = refresh(path, base, new)
             assert (done.warnings, done.set_aside, done.waiting) == ((), None, 0)
-            assert BOOK.differences(path, new) == ()
+            assert BOOK.read(path, new).differences == ()
             assert BOOK.inspect(path).head_hash == new.head_hash
             base = new
 
@@ -160,7 +160,7 @@ def test_the_result_opens_in_libreoffice_and_says_the_same(program: str, tmp_pat
     refresh(path, BASE, new)
     again = tmp_path / "again.xlsx"
     again.write_bytes(by_office(path.read_bytes(), tmp_path / "office"))
-    assert BOOK.differences(again, new) == ()
+    assert BOOK.read(again, new).differences == ()
     assert opens(again.read_bytes())["Models"].tables["Models"].ref.endswith("18")
 
 
@@ -192,7 +192,7 @@ def test_a_dressed_workbook_goes_through_twenty_changes(tmp_path: Path) -> None:
         assert (done.warnings, done.set_aside, done.waiting) == ((), None, 0)
         base = new
     after = path.read_bytes()
-    assert BOOK.differences(path, base) == ()
+    assert BOOK.read(path, base).differences == ()
     was, now = parts_of(before), parts_of(after)
     for part in (
         "xl/charts/chart1.xml",
@@ -245,7 +245,7 @@ def test_the_same_workbook_saved_by_libreoffice_in_between(tmp_path: Path) -> No
         done = refresh(path, base, new)
         assert (done.warnings, done.set_aside, done.waiting) == ((), None, 0)
         base = new
-    assert BOOK.differences(path, base) == ()
+    assert BOOK.read(path, base).differences == ()
     workbook = opens(path.read_bytes())
     assert workbook["Models"].tables["Models"].ref == "A4:W31"
     assert workbook["Models"]["E20"].value == model_row(15).cells["Content hash"]
@@ -296,10 +296,10 @@ def _filter(workbook: Any) -> None:
 def test_sorted_reordered_and_filtered_sheets(tmp_path: Path, change: Callable[[Any], None]) -> None:
     path = tmp_path / "registry.xlsx"
     touched(path, change)
-    assert BOOK.differences(path, BASE) == ()
+    assert BOOK.read(path, BASE).differences == ()
     done = refresh(path, BASE, GROWN)
     assert (done.warnings, done.waiting) == ((), 0)
-    assert BOOK.differences(path, GROWN) == ()
+    assert BOOK.read(path, GROWN).differences == ()
 
 
 def test_a_new_row_looks_like_the_others(tmp_path: Path) -> None:
@@ -464,7 +464,7 @@ def test_a_deleted_sheet_comes_back_with_sync_and_not_before(tmp_path: Path, pro
     before = path.read_bytes()
     done = BOOK.refresh(path, CHANGED, CHANGED, sync=Instructions())
     assert (done.written, done.waiting) == (True, 0)
-    assert BOOK.differences(path, CHANGED) == ()
+    assert BOOK.read(path, CHANGED).differences == ()
     kept = parts_of(before)
     lists = {
         "xl/workbook.xml",
@@ -485,7 +485,7 @@ def test_a_deleted_sheet_comes_back_with_sync_and_not_before(tmp_path: Path, pro
         assert repr(workbook["Models"][spot].border) == repr(old["Models"][spot].border)
     later = with_row(CHANGED, "History", Row(row_id="99", cells={"No": 99, "What": "later"}))
     assert BOOK.refresh(path, CHANGED, later).warnings == ()
-    assert BOOK.differences(path, later) == ()
+    assert BOOK.read(path, later).differences == ()
 
 
 @pytest.mark.slow
@@ -496,7 +496,7 @@ def test_a_sheet_that_came_back_opens_in_libreoffice(tmp_path: Path) -> None:
     assert BOOK.refresh(path, BASE, BASE, sync=Instructions()).waiting == 0
     again = tmp_path / "again.xlsx"
     again.write_bytes(by_office(path.read_bytes(), tmp_path / "office"))
-    assert BOOK.differences(again, BASE) == ()
+    assert BOOK.read(again, BASE).differences == ()
     assert "History" in opens(again.read_bytes())["History"].tables
 
 
@@ -524,4 +524,4 @@ def test_a_list_that_becomes_too_long_for_a_cell(tmp_path: Path, program: str) -
         assert lists[f"A{number + 2}"].value is None
         formulas = [one.formula1 for one in workbook["Models"].data_validations.dataValidation]
         assert f"_choices!$A$2:$A${number + 1}" in formulas
-    assert BOOK.differences(path, base) == ()
+    assert BOOK.read(path, base).differences == ()

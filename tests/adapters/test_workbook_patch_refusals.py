@@ -80,13 +80,13 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
 def test_the_older_way_is_taken_and_told(tmp_path: Path, case: str) -> None:
     path = tmp_path / "registry.xlsx"
     path.write_bytes(REFUSED[case][0]())
-    assert BOOK.differences(path, BASE) == ()
+    assert BOOK.read(path, BASE).differences == ()
     done = BOOK.refresh(path, BASE, GROWN)
     assert done.written
     assert len(done.warnings) == 1
     assert "could not be changed in place" in done.warnings[0]
     assert REFUSED[case][1] in done.warnings[0]
-    assert BOOK.differences(path, GROWN) == ()
+    assert BOOK.read(path, GROWN).differences == ()
 
 
 def test_a_formula_over_several_cells_is_a_difference_and_stays(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_formula_over_several_cells_is_a_difference_and_stays(tmp_path: Path) 
     assert b'<f t="shared" ref="I6:I7" si="0">' in parts_of(path.read_bytes())[SHEET]
     done = BOOK.refresh(path, GROWN, GROWN, sync=Instructions())
     assert "belongs to a formula over several cells" in done.warnings[-1]
-    assert BOOK.differences(path, GROWN) == ()
+    assert BOOK.read(path, GROWN).differences == ()
 
 
 def test_an_untouched_file_that_cannot_be_patched_is_rendered_without_a_word(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_macros_are_never_rewritten(tmp_path: Path) -> None:
         )
     )
     before = path.read_bytes()
-    assert BOOK.differences(path, BASE) == ()
+    assert BOOK.read(path, BASE).differences == ()
     done = BOOK.refresh(path, BASE, GROWN)
     assert (done.written, done.set_aside) == (False, None)
     assert "macros" in done.warnings[0]
@@ -162,7 +162,7 @@ def test_what_is_read_with_a_word_of_warning(tmp_path: Path) -> None:
             Extra("xl/externalLinks/externalLink1.xml", b"<a/>", "application/xml", "xl/workbook.xml", link),
         )
     )
-    told = "\n".join(BOOK.notices(path, BASE))
+    told = "\n".join(BOOK.read(path, BASE).notices)
     for part in (
         "links to other workbooks",
         "hidden sheets (Mine)",
@@ -172,7 +172,7 @@ def test_what_is_read_with_a_word_of_warning(tmp_path: Path) -> None:
     ):
         assert part in told
     touched(path, lambda workbook: None)
-    assert BOOK.notices(path, BASE) == ()
+    assert BOOK.read(path, BASE).notices == ()
 
 
 def volatile(view: View) -> View:
@@ -200,7 +200,7 @@ def test_sync_puts_back_accepts_keeps_adopts_and_says(tmp_path: Path) -> None:
     path = tmp_path / "registry.xlsx"
     touched(path, _edited)
     before = path.read_bytes()
-    typed = BOOK.typed_rows(path, BASE)
+    typed = BOOK.read(path, BASE).typed
     assert [(one.sheet, one.number, one.cells["Model"], one.cells["Version"]) for one in typed] == [
         ("Models", 18, "churn", "9.9"),
         ("Models", 19, "half", None),
@@ -248,7 +248,7 @@ def test_sync_puts_back_accepts_keeps_adopts_and_says(tmp_path: Path) -> None:
     }
     assert models["C18"].hyperlink.target == model_row(50).links["Storage location"]
     assert models["T18"].data_type == "s"
-    found = {(one.row, one.column, one.found) for one in BOOK.differences(path, new)}
+    found = {(one.row, one.column, one.found) for one in BOOK.read(path, new).differences}
     assert found == {
         (model_row(3).row_id, "Notes", "my note"),
         (model_row(5).row_id, None, "copied"),

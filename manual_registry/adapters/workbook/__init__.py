@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING
 from manual_registry.adapters.workbook import disk, package
 from manual_registry.core.errors import BadConfig, Busy, WorkbookUnreadable
 from manual_registry.core.view import Difference, View
-from manual_registry.ports import Instructions, Reading, Refreshed, TypedRow, WorkbookState
+from manual_registry.ports import Instructions, Reading, Refreshed, WorkbookState
 
 if TYPE_CHECKING:
     from manual_registry.adapters.workbook.banner import Changed
     from manual_registry.adapters.workbook.people import OwnColumns
-    from manual_registry.adapters.workbook.read import Book
 
 __all__ = ["OpenpyxlWorkbook"]
 
@@ -56,29 +55,18 @@ class OpenpyxlWorkbook:
             head_hash=found.get(package.HEAD_HASH) or None,
             link_prefix=links.removeprefix("./") if (links := found.get(package.LINKS)) else None,
             view_version=_whole(found.get(package.VIEW_VERSION, "")),
+            joined_up_to=_whole(found.get(package.JOINED, "")) or 0,
         )
 
-    def differences(self, path: Path, base: View) -> tuple[Difference, ...]:
-        """Compare cell by cell with ``base``; writes nothing. A missing file has no differences.
-
-        ``row`` is empty for a typed row, and where a whole sheet (``column`` None) or column is gone.
-        """
-        from manual_registry.adapters.workbook.compare import compare
-
-        book = _read(path, base)
-        return () if book is None else compare(book, base)
-
-    def typed_rows(self, path: Path, base: View) -> tuple[TypedRow, ...]:
-        """Return the rows without a row id that hold something in a column of ours; writes nothing."""
-        from manual_registry.adapters.workbook.compare import typed_rows
-
-        book = _read(path, base)
-        return () if book is None else typed_rows(book, base)
-
     def read(self, path: Path, base: View) -> Reading | None:
-        """Read all that `sync` needs in one go, from the same bytes; None: there is no file."""
+        """Compare with ``base`` and read what people typed, from the same bytes; None: there is no file.
+
+        Of a difference ``row`` is empty for a typed row, and where a whole sheet (``column`` None) or column is gone.
+        """
+        from manual_registry.adapters.workbook.banner import changed_lines
         from manual_registry.adapters.workbook.compare import compare, locate_all, typed_rows
         from manual_registry.adapters.workbook.notices import notices
+        from manual_registry.adapters.workbook.places import place
         from manual_registry.adapters.workbook.read import read_book
         from manual_registry.adapters.workbook.releases import from_other_release
 
@@ -87,30 +75,16 @@ class OpenpyxlWorkbook:
             return None
         book = read_book(data, path.name, _wanted(base))
         places = locate_all(book, base)
+        other = from_other_release(book, base)
+        lines = () if other else changed_lines(book, base, places)
         return Reading(
             sha256=disk.digest(data) or "",
             differences=compare(book, base, places),
             typed=typed_rows(book, base, places),
-            notices=notices(book, base, places),
-            other_release=from_other_release(book, base),
+            notices=notices(book, base, places, lines),
+            changed_lines=tuple((place(one.sheet, one.row, one.column), one.told(base)) for one in lines),
+            other_release=other,
         )
-
-    def notices(self, path: Path, base: View) -> tuple[str, ...]:
-        """Return, in sentences, what a reader should know of the file that is no reason to refuse it."""
-        from manual_registry.adapters.workbook.notices import notices
-
-        book = _read(path, base)
-        return () if book is None else notices(book, base)
-
-    def changed_lines(self, path: Path, base: View) -> tuple[tuple[str, str], ...]:
-        """Return (place, sentence) of each line of the tool's own that somebody changed; writes nothing."""
-        from manual_registry.adapters.workbook.banner import changed_lines
-        from manual_registry.adapters.workbook.compare import locate_all
-        from manual_registry.adapters.workbook.places import place
-
-        book = _read(path, base)
-        lines = () if book is None else changed_lines(book, base, locate_all(book, base))
-        return tuple((place(one.sheet, one.row, one.column), one.told(base)) for one in lines)
 
     def render(self, path: Path, new: View, *, aside: Path | None) -> None:
         """Write the workbook anew.
@@ -162,13 +136,6 @@ class OpenpyxlWorkbook:
         except WorkbookUnreadable as problem:
             return str(problem.details.get("why") or problem.message)
         return "names no state of this registry's ledger, so edits cannot be told apart"
-
-    def joined_up_to(self, path: Path) -> int:
-        """Return the event up to which own columns of adopted sheets stand in the file; raises ``WorkbookUnreadable``."""
-        from manual_registry.adapters.workbook.people import joined_up_to
-
-        with disk.disk_errors(path, "reading the workbook"):
-            return joined_up_to(package.peek(path))
 
     def add_columns(
         self, path: Path, view: View, sheet: str, several: Sequence[OwnColumns], *, up_to: int
@@ -358,13 +325,6 @@ def _not_rendered(path: Path) -> Refreshed:
 def _wanted(*views: View) -> frozenset[str]:
     """Name the sheets that are the tool's; what stands on others is not read."""
     return frozenset({"Read me", "_choices"}.union(*({sheet.name for sheet in view.sheets} for view in views)))
-
-
-def _read(path: Path, base: View) -> Book | None:
-    from manual_registry.adapters.workbook.read import read_book
-
-    data = disk.read_file(path)
-    return None if data is None else read_book(data, path.name, _wanted(base))
 
 
 def _behind(new: View) -> str:

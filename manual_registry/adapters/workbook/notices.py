@@ -5,31 +5,34 @@ Rule held here: a notice says what was found, where, and what follows from it; n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from manual_registry.adapters.workbook.banner import changed_lines
-from manual_registry.adapters.workbook.compare import Located, locate_all
+from manual_registry.adapters.workbook.banner import Changed
+from manual_registry.adapters.workbook.compare import Located
 from manual_registry.adapters.workbook.places import letters, place
 from manual_registry.adapters.workbook.read import Book
-from manual_registry.adapters.workbook.releases import from_other_release
 from manual_registry.adapters.workbook.text import Formula
 from manual_registry.core.view import ColumnKind, Sheet, View
 
 
-def notices(book: Book, base: View, places: Mapping[str, Located | None] | None = None) -> tuple[str, ...]:
-    """Return one sentence for each kind of thing that a reader should know; ``places`` are the sheets as located."""
-    return tuple(_notices(book, base, locate_all(book, base) if places is None else places))
+def notices(
+    book: Book, base: View, places: Mapping[str, Located | None], lines: Sequence[Changed] = ()
+) -> tuple[str, ...]:
+    """Return one sentence for each kind of thing that a reader should know.
+
+    ``places`` are the sheets as located, ``lines`` those of the tool's own that somebody changed.
+    """
+    return tuple(_notices(book, base, places, lines))
 
 
-def _notices(book: Book, base: View, places: Mapping[str, Located | None]) -> Iterator[str]:
+def _notices(book: Book, base: View, places: Mapping[str, Located | None], lines: Sequence[Changed]) -> Iterator[str]:
     name = book.name
     if book.macros or any(part.lower().endswith("vbaproject.bin") for part in book.entries):
         yield f"{name} holds macros: it is read, and as an .xlsm never rewritten"
     if any(part.lower().startswith("xl/externallinks/") for part in book.entries):
         yield f"{name} has links to other workbooks: their stored values are read, the links are not followed"
-    if not from_other_release(book, base):
-        for line in changed_lines(book, base, places):
-            yield f"{line.told(base)}: mreg sync puts it back"
+    for line in lines:
+        yield f"{line.told(base)}: mreg sync puts it back"
     ours = {sheet.name for sheet in base.sheets}
     hidden = [one.name for one in book.grids.values() if one.state == "hidden" and not one.name.startswith("_")]
     buried = [one.name for one in book.grids.values() if one.state == "veryHidden"]

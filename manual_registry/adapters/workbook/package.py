@@ -54,6 +54,8 @@ AS_OF: Final = "manual-registry.as-of"
 LINKS: Final = "manual-registry.links"
 RENDERING: Final = "manual-registry.rendering"
 VIEW_VERSION: Final = "manual-registry.view-version"
+#: The custom document property that holds the event up to which own columns were written.
+JOINED: Final = "manual-registry.own-columns-up-to"
 
 
 def unreadable(name: str, why: str) -> WorkbookUnreadable:

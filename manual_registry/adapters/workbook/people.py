@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from manual_registry.adapters.workbook import package
 from manual_registry.adapters.workbook.carried import Carried, Original, carry
 from manual_registry.adapters.workbook.compare import Located
 from manual_registry.adapters.workbook.layout import CHOICES, table_name
@@ -25,8 +26,6 @@ from manual_registry.adapters.workbook.refresh import Unloadable, restore_escape
 from manual_registry.adapters.workbook.render import READ_ME, finish, height_of, lines_of, put, quoted
 from manual_registry.core.view import Sheet, View
 
-#: The custom document property that holds the event up to which own columns were written.
-JOINED: Final = "manual-registry.own-columns-up-to"
 _WIDTH: Final = 20
 _NOTE_WIDTH: Final = 112
 _LONGEST: Final = 32_767
@@ -81,20 +80,14 @@ def with_columns(
         raise Unloadable(str(failed)) from failed
 
 
-def joined_up_to(properties: Mapping[str, str]) -> int:
-    """Return the event up to which own columns of adopted versions were written; 0 for none."""
-    text = properties.get(JOINED, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
-
-
 def _set_mark(workbook: Any, mark: int) -> None:
     from openpyxl.packaging.custom import CustomPropertyList, StringProperty
 
     kept: Any = CustomPropertyList()
     for one in workbook.custom_doc_props.props:
-        if one.name != JOINED:
+        if one.name != package.JOINED:
             kept.append(one)
-    kept.append(StringProperty(name=JOINED, value=str(mark)))
+    kept.append(StringProperty(name=package.JOINED, value=str(mark)))
     workbook.custom_doc_props = kept
 
 
