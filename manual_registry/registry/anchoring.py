@@ -63,7 +63,7 @@ def anchor_with(work: Workspace, url: str, *, roots: Path | None) -> tuple[Resul
 # -- verify -----------------------------------------------------------------------------------------------
 
 
-def check(work: Workspace, found: Audit, *, roots: Path | None) -> list[tuple[int, datetime]]:
+def check(work: Workspace, found: Audit, *, roots: Sequence[Certificate] | None) -> list[tuple[int, datetime]]:
     """Judge every token in the ledger again; returns (event, time) of those that were judged to a root.
 
     Without roots, or without the optional part, it is told that they were not judged: a token by itself proves nothing.
@@ -75,13 +75,10 @@ def check(work: Workspace, found: Audit, *, roots: Path | None) -> list[tuple[in
         told = f"{len(anchors)} time-stamps of {_names(anchors)} were not judged; name trusted roots with --tsa-roots"
         found.findings.append(_info(told))
         return []
-    from manual_registry.adapters.timestamping import load_roots
-
-    trusted = load_roots(roots)
     judged: list[tuple[int, datetime]] = []
     for one in anchors:
         try:
-            _judge(work, found.state, one, trusted)
+            _judge(work, found.state, one, roots)
             judged.append((one.seq, parse_time(one.time)))
             # It was asked under the write lock, so event `seq` was the last one then.
             check_dated_back(found, seq=one.seq, at=parse_time(one.time), source=one.authority)
@@ -118,7 +115,7 @@ def _judge(work: Workspace, state: State, one: TimeAnchor, roots: Sequence[Certi
         raise TimestampFinding(told, clause="RP-13")
 
 
-def check_beside(work: Workspace, found: Audit, anchor: str, *, seq: int, roots: Path | None) -> None:
+def check_beside(work: Workspace, found: Audit, anchor: str, *, seq: int, roots: Sequence[Certificate] | None) -> None:
     """Judge the token that lies beside an anchor file (``FILE.tsr``), if one does, over event ``seq``."""
     path = Path(anchor + BESIDE)
     try:
@@ -130,11 +127,10 @@ def check_beside(work: Workspace, found: Audit, anchor: str, *, seq: int, roots:
     if roots is None:
         found.findings.append(_info(f"{path.name} was not judged; name trusted roots with --tsa-roots", str(path)))
         return
-    from manual_registry.adapters.timestamping import judge, load_roots
+    from manual_registry.adapters.timestamping import judge
 
-    trusted = load_roots(roots)
     try:
-        stamped = judge(token, work.ledger.raw(file_name(seq)), trusted)
+        stamped = judge(token, work.ledger.raw(file_name(seq)), roots)
     except RegistryError as problem:
         found.findings.append(finding(problem, location=str(path)))
         return

@@ -49,6 +49,8 @@ from manual_registry.registry.workspace import Loaded
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from cryptography.x509 import Certificate
+
     from manual_registry.ports import Progress
     from manual_registry.registry.workspace import Workspace
 
@@ -69,6 +71,7 @@ def verify(
     """Check everything; see :meth:`manual_registry.Registry.verify`."""
     from manual_registry.registry.auditing import audit_storage, choose
 
+    roots = _roots(tsa_roots)
     found = audit_files(work)
     loaded = Loaded(events=found.events, state=found.state)
     checked = {
@@ -79,8 +82,8 @@ def verify(
         "signatures": len(views.copies(found.state, found.events)) // 2 + len(set(found.state.tokens.values())),
     }
     if found.events:
-        anchors = _witnesses(work, loaded, found, anchor, tsa_roots)
-        stamped = anchoring.check(work, found, roots=tsa_roots)
+        anchors = _witnesses(work, loaded, found, anchor, roots)
+        stamped = anchoring.check(work, found, roots=roots)
         checked["timestamps"] = len(stamped)
         records = choose(work, loaded.state, refs, sample)
         storage = audit_storage(
@@ -129,8 +132,17 @@ def audit_files(work: Workspace) -> Audit:
     return found
 
 
+def _roots(path: Path | None) -> list[Certificate] | None:
+    """Read the trusted roots, whether or not there is a time-stamp to judge: a mistyped name is told."""
+    if path is None:
+        return None
+    from manual_registry.adapters.timestamping import load_roots
+
+    return load_roots(path)
+
+
 def _witnesses(
-    work: Workspace, loaded: Loaded, found: Audit, anchor: str | None, roots: Path | None
+    work: Workspace, loaded: Loaded, found: Audit, anchor: str | None, roots: Sequence[Certificate] | None
 ) -> list[tuple[int, datetime]]:
     """Take step 2; returns (event, time) of what was handed in and is in the chain."""
     kept: list[tuple[int, datetime]] = []

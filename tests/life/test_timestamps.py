@@ -168,6 +168,11 @@ def test_roots_that_are_none(world: World, url: str, tmp_path: Path) -> None:
         world.as_().verify(tsa_roots=tmp_path / "missing.pem")
 
 
+def test_roots_that_are_none_are_told_also_when_there_is_no_time_stamp(world: World, tmp_path: Path) -> None:
+    done = world.cli("verify", "--tsa-roots", str(tmp_path / "missing.pem"))
+    assert (done.returncode, "missing.pem cannot be read" in done.stderr) == (7, True)
+
+
 def test_tokens_of_another_authority_are_found(world: World, honest: Authority, tmp_path: Path) -> None:
     """Somebody who can write the folder puts a token of their own authority there."""
     mine = Authority(tmp_path / "mine")
