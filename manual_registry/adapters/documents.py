@@ -10,11 +10,12 @@ from __future__ import annotations
 import datetime as dates
 import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from manual_registry.adapters.yaml_text import parse_yaml, unreadable
-from manual_registry.core.errors import FilesystemUnsuited, FileUnknown, MetadataUnreadable
+from manual_registry.core.errors import FilesystemUnsuited, FileUnknown, MetadataUnreadable, RegistryError
 
 #: The largest file that is read, in bytes; a metadata file has a few thousand.
 LARGEST = 10_000_000
@@ -26,17 +27,27 @@ def read_bytes(path: Path) -> bytes:
     Raises :class:`FileUnknown` where there is none, :class:`MetadataUnreadable` for a directory, a device, or
     more than :data:`LARGEST` bytes, :class:`FilesystemUnsuited` where the system refuses.
     """
+    larger = f"more than {LARGEST // 1_000_000} MB; metadata is small"
+    return read_plain(path, largest=LARGEST, larger=larger, refusal=lambda why: unreadable(str(path), why, None))
+
+
+def read_plain(path: Path, *, largest: int, larger: str, refusal: Callable[[str], RegistryError]) -> bytes:
+    """Return the content of a plain file of at most ``largest`` bytes.
+
+    Raises what ``refusal`` makes of the reason for anything that is no plain file, and of ``larger`` for a larger one;
+    :class:`FileUnknown` where there is none, :class:`FilesystemUnsuited` where the system refuses.
+    """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise unreadable(str(path), "not a plain file", None)
+            raise refusal("not a plain file")
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(largest + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise FileUnknown(f"{path} is not there", location=str(path)) from None
     except (OSError, ValueError) as error:
         raise FilesystemUnsuited(f"{path} cannot be read: {error}", location=str(path)) from error
-    if len(data) > LARGEST:
-        raise unreadable(str(path), f"more than {LARGEST // 1_000_000} MB; metadata is small", None)
+    if len(data) > largest:
+        raise refusal(larger)
     return data
 
 

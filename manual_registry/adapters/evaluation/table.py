@@ -10,17 +10,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import stat
 import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from manual_registry.adapters.documents import read_plain
 from manual_registry.core.errors import (
     BadPredictions,
-    FilesystemUnsuited,
-    FileUnknown,
     RegistryError,
     ToolMissing,
     raise_for,
@@ -119,18 +117,8 @@ def _bad(path: Path, text: str) -> BadPredictions:
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode):
-            raise _bad(path, "not a plain file")
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        raise FileUnknown(f"{path} is not there", location=str(path)) from None
-    except (OSError, ValueError) as error:
-        raise FilesystemUnsuited(f"{path} cannot be read: {error}", location=str(path)) from error
-    if len(data) > LARGEST:
-        raise _bad(path, f"more than {LARGEST >> 20} MB; evaluate on a sample, or write parquet")
+    larger = f"more than {LARGEST >> 20} MB; evaluate on a sample, or write parquet"
+    data = read_plain(path, largest=LARGEST, larger=larger, refusal=lambda why: _bad(path, why))
     if not data.strip():
         raise _bad(path, "the file is empty")
     return data
