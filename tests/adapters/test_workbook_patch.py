@@ -40,18 +40,15 @@ from manual_registry.ports import Instructions, Refreshed
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 BOOK = OpenpyxlWorkbook(clock=lambda: NOW)
 BASE = view(12)
+BY_OFFICE = pytest.mark.skipif(OFFICE is None, reason="LibreOffice is not installed")
 PROGRAMS = [
     "ours",
     "ours by openpyxl",
     "XlsxWriter",
     "XlsxWriter by openpyxl",
     "like Excel",
-    pytest.param(
-        "ours by LibreOffice", marks=pytest.mark.skipif(OFFICE is None, reason="LibreOffice is not installed")
-    ),
-    pytest.param(
-        "dressed by LibreOffice", marks=pytest.mark.skipif(OFFICE is None, reason="LibreOffice is not installed")
-    ),
+    pytest.param("ours by LibreOffice", marks=BY_OFFICE),
+    pytest.param("dressed by LibreOffice", marks=[pytest.mark.slow, BY_OFFICE]),
     "dressed",
 ]
 
@@ -232,6 +229,7 @@ def test_a_dressed_workbook_goes_through_twenty_changes(tmp_path: Path) -> None:
     assert workbook["Buried"].sheet_state == "veryHidden"
 
 
+@pytest.mark.slow
 def test_the_same_workbook_saved_by_libreoffice_in_between(tmp_path: Path) -> None:
     if OFFICE is None:
         pytest.skip("LibreOffice is not installed")

@@ -168,6 +168,7 @@ def test_seen_through_the_command_line(dressed: World, office: bool) -> None:
     typed("verify")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(OFFICE is None, reason="LibreOffice is not installed")
 def test_edits_sorts_and_typed_rows_saved_by_libreoffice(small: World) -> None:
     (small.root / "m.bin").write_bytes(b"typed")

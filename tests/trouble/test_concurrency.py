@@ -49,6 +49,7 @@ def test_eight_versions_at_once(world: World, tmp_path: Path) -> None:
     assert_whole(world.root)
 
 
+@pytest.mark.slow
 def test_eight_times_next(world: World, tmp_path: Path) -> None:
     commands = [register(world, "next", world.artefact(f"x{number}")) for number in range(MANY)]
     made = answers(together(world.root, commands, at=tmp_path / "gate"))
@@ -58,6 +59,7 @@ def test_eight_times_next(world: World, tmp_path: Path) -> None:
     assert_whole(world.root)
 
 
+@pytest.mark.slow
 def test_the_same_version_eight_times(world: World, tmp_path: Path) -> None:
     commands = [register(world, "1", world.artefact("1"))] * MANY
     made = answers(together(world.root, commands, at=tmp_path / "gate"))
@@ -67,6 +69,7 @@ def test_the_same_version_eight_times(world: World, tmp_path: Path) -> None:
     assert_whole(world.root)
 
 
+@pytest.mark.slow
 def test_one_version_with_eight_contents(world: World, tmp_path: Path) -> None:
     (tmp_path / "sources").mkdir()
     sources = [tmp_path / "sources" / f"{number}.bin" for number in range(MANY)]
@@ -171,6 +174,7 @@ def test_a_lead_revoked_while_another_writer_promotes(world: World, tmp_path: Pa
     assert_whole(world.root)
 
 
+@pytest.mark.slow
 def test_writers_of_every_kind_at_once(world: World, tmp_path: Path) -> None:
     """Registrations, notes, tags, attachments, deployments, an archiving, approvals: one chain holds them all."""
     world.register("1")

@@ -115,6 +115,7 @@ os.statvfs = statvfs
     return Path(f"{place}{os.pathsep}{os.environ.get('PYTHONPATH', '')}{os.pathsep}{Path(copying.__file__).parents[2]}")
 
 
+@pytest.mark.slow
 def test_a_full_disk_under_every_command(small: World, tmp_path: Path) -> None:
     """Not a byte is free: whatever cannot be done says so, and what stood stands."""
     small.register("1")
@@ -143,6 +144,7 @@ def test_a_full_disk_under_every_command(small: World, tmp_path: Path) -> None:
     assert_whole(small.root)
 
 
+@pytest.mark.slow
 def test_almost_full(small: World, tmp_path: Path) -> None:
     """Room for the version, not for the event; for the event, not for the workbook: done or not done, never half."""
     source = tmp_path / "x.bin"

@@ -101,6 +101,7 @@ def test_ctrl_c_again_and_again(world: World, tmp_path: Path) -> None:
     assert_whole(world.root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["archive", "fetch"])
 def test_ctrl_c_in_other_copies(world: World, tmp_path: Path, step: str) -> None:
     world.as_().register("churn", "1", sparse(tmp_path / "big.bin", 300 << 20), metadata=world.metadata())

@@ -31,7 +31,7 @@ def drive(tmp_path: Path, scenario: str, how: str, *more: str) -> tuple[int, int
     return int(survived), int(changes)
 
 
-@pytest.mark.parametrize("scenario", [name for name in SCENARIOS if name not in ("sign", "unarchive")])
+@pytest.mark.parametrize("scenario", ["register", "promote"])
 def test_killed_around_the_event_and_the_move(tmp_path: Path, scenario: str) -> None:
     survived, changes = drive(tmp_path, scenario, "few")
     assert survived >= 3
