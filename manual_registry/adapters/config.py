@@ -178,7 +178,7 @@ def _placed(value: Any) -> str | None:
 
 
 def render(*, system: str, risk: Risk, placed_on_market: str | None, policy: Mapping[str, Any]) -> str:
-    """Return the text of a new registry.toml, every setting visible."""
+    """Return the text of a new registry.toml, every setting visible; ``policy`` is a whole document."""
     placed = (
         f"placed_on_market = {_text(placed_on_market)}" if placed_on_market else '# placed_on_market = "2026-01-31"'
     )
@@ -206,6 +206,10 @@ def render(*, system: str, risk: Risk, placed_on_market: str | None, policy: Map
         '# metric = number, or metric = {threshold = 0.1, direction = "lower"}. A metric without one is held to the',
         "# threshold of its own report.",
         "[policy.thresholds]",
+        *(
+            f"{_text(name)} = {{threshold = {one['threshold']!r}, direction = {_text(one['direction'])}}}"
+            for name, one in policy["thresholds"].items()
+        ),
         "",
         "[workbook]",
         'path = "registry.xlsx"  # may lie elsewhere, in a synced folder say',

@@ -1,8 +1,8 @@
 """Looks a training-data reference up: which content does it name, by which hash.
 
 Rules held here: the reference that is recorded names a full commit; `dvc:` and `git:` are looked up in the
-repository and refused when that commit does not have the path; `lakefs:`, `delta:` and `sha256:` are recorded
-as they stand.
+repository and refused when that commit does not have the path; `lakefs:`, `delta:`, `sha256:` and `mlflow:` are
+recorded as they stand.
 """
 
 from __future__ import annotations

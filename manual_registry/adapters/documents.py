@@ -61,14 +61,14 @@ def decode_text(data: bytes, *, where: str) -> str:
         raise unreadable(where, f"not UTF-8 text (it looks like {hint}); save it as UTF-8", line) from None
 
 
-def parse_document(data: bytes, *, name: str) -> Any:
-    """Parse ``data`` by the ending of ``name`` (.json, .toml, else YAML).
+def parse_document(data: bytes, *, name: str, form: str | None = None) -> Any:
+    """Parse ``data`` by the ending of ``name`` (.json, .toml, else YAML), or as ``form`` (an ending) whatever its name.
 
     An empty document is None. Numbers of YAML know how they were written (``yaml_text.WrittenInt``). Raises
     :class:`MetadataUnreadable`, located at ``name`` and the line.
     """
     text = decode_text(data, where=name)
-    match Path(name).suffix.lower():
+    match form or Path(name).suffix.lower():
         case ".json":
             return _json(text, name)
         case ".toml":

@@ -27,7 +27,7 @@ def load_enrolment(path: Path) -> Mapping[str, Any]:
     """Read the TOML file of `pipeline add --oidc`; raises ``FileUnknown``, ``MetadataUnreadable``."""
     from manual_registry.adapters.documents import parse_document, read_bytes
 
-    found = parse_document(read_bytes(path), name=f"{path.name}.toml")
+    found = parse_document(read_bytes(path), name=path.name, form=".toml")
     if not isinstance(found, dict):
         raise BadEnrolment(f"{path}: empty", location=str(path))
     return found
@@ -37,7 +37,7 @@ def load_key_set(path: Path) -> Any:
     """Read the JWK set of `pipeline add --jwks`; raises ``FileUnknown``, ``MetadataUnreadable``."""
     from manual_registry.adapters.documents import parse_document, read_bytes
 
-    return parse_document(read_bytes(path), name=f"{path.name}.json")
+    return parse_document(read_bytes(path), name=path.name, form=".json")
 
 
 def token_from_file(path: Path) -> str:

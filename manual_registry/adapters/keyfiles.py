@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 AskPassphrase = Callable[[str], str]
 
 _MAX_FILE: Final = 65_536
-_TRIES: Final = 3
+#: How often a person is asked for a passphrase.
+TRIES: Final = 3
 _OPENSSH: Final = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 
 
@@ -86,7 +87,7 @@ class FileSigner:
         return private
 
     def _unlock(self, data: bytes) -> SSHPrivateKeyTypes:
-        for _ in range(_TRIES if self._ask is not None else 0):
+        for _ in range(TRIES if self._ask is not None else 0):
             word = self._ask(f"Passphrase for {self._path}: ") if self._ask is not None else ""
             if not word:
                 break

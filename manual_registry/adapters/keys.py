@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from manual_registry.adapters.keyfiles import (
+    TRIES,
     AskPassphrase,
     FileSigner,
     generate_ed25519,
@@ -45,6 +46,8 @@ __all__ = [
 ]
 
 _UNATTENDED_SECONDS: Final = 120  # an agent may ask its owner to confirm
+#: What ssh-keygen says (in the C locale) of a passphrase that does not fit.
+_MISTYPED: Final = b"incorrect passphrase"
 
 
 def load_public(path: Path) -> PublicKey:
@@ -129,11 +132,21 @@ class SshKeygenSigner:
             raise write_error(Path(tempfile.gettempdir()), error) from error
 
     def _run(self, key: Path, message: bytes, namespace: str) -> str:
+        """Sign; on a terminal a person who mistypes the passphrase is asked again, as by ssh."""
         program = shutil.which("ssh-keygen")
         if program is None:
             raise ToolMissing("ssh-keygen is not installed; this key cannot sign without it", hint="--key FILE")
+        for _ in range(TRIES if self._terminal else 1):
+            done = self._once(program, key, message, namespace)
+            if done.returncode == 0:
+                return done.stdout.decode("ascii", "replace")
+            if _MISTYPED not in (done.stderr or b""):
+                break
+        raise self._failure(done.stderr or b"")
+
+    def _once(self, program: str, key: Path, message: bytes, namespace: str) -> subprocess.CompletedProcess[bytes]:
         try:
-            done = subprocess.run(
+            return subprocess.run(
                 [program, "-Y", "sign", "-n", namespace, "-f", str(key)],
                 input=message,  # so that no file appears beside the registry; passphrases come from /dev/tty
                 stdout=subprocess.PIPE,
@@ -148,9 +161,6 @@ class SshKeygenSigner:
             raise SigningFailed(f"ssh-keygen did not sign within {_UNATTENDED_SECONDS} s", location="key") from None
         except OSError as error:
             raise SigningFailed(f"ssh-keygen cannot be run: {error.strerror}", location="key") from error
-        if done.returncode != 0:
-            raise self._failure(done.stderr or b"")
-        return done.stdout.decode("ascii", "replace")
 
     def _failure(self, stderr: bytes) -> SigningFailed:
         lines = [line.strip() for line in stderr.decode("utf-8", "replace").split("\n")]

@@ -18,7 +18,8 @@ and whether a dead job is finished or discarded, is the facade's; removing is le
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +133,39 @@ class LocalStorage:
         staged.write("SHA256SUMS", manifest_bytes(made.files, "sha256"))
         staged.write("B3SUMS", manifest_bytes(made.files, "blake3"))
         return staged
+
+    def stage_filled(self, fill: Callable[[Path], object], *, single: bool = False) -> Staged:
+        """Make the version directory of files that ``fill`` brings into an empty directory: a download.
+
+        It lies in models/.incoming/, so that nothing is copied again and a killed one is cleared away by the next writing
+        command. ``single``: the one file in it is the artefact, not the directory. Hashed (both ways) and made durable
+        afterwards; raises what ``fill`` raises, and the problems of what it brought as :meth:`stage`; discarded then.
+        """
+        from manual_registry.adapters import tree
+        from manual_registry.adapters.files import sync_tree
+
+        job = incoming.start(self.root)
+        try:
+            into = job.directory / ARTEFACT
+            with os_errors(into):
+                into.mkdir()
+            fill(into)
+            made = tree.hash_tree(next(iter(into.iterdir())) if single else into, sha256=True)
+            with os_errors(into):
+                sync_tree(into)
+            return self._with_sums(job, made)
+        except BaseException:
+            job.discard()
+            raise
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give an empty directory in models/.incoming/ for the time of the block; a killed one is cleared away as well."""
+        job = incoming.start(self.root)
+        try:
+            yield job.directory
+        finally:
+            job.discard()
 
     def stage_in_place(self, made: Content) -> Staged:
         """Make the version directory of files that stay where they lie: their lists, and no ``artefact/``."""

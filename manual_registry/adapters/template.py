@@ -122,7 +122,7 @@ def _data(source: _Source | None, risk: str) -> list[str]:
     lines = [
         f"# The data it was trained on{_asked('training_data', risk)}, one reference or a list:",
         "#   dvc:<commit>:<path>  git:<commit>:<path>  lakefs://<repository>/<commit id>/<path>",
-        "#   delta:<path>@v<n>  sha256:<hex>",
+        "#   delta:<path>@v<n>  sha256:<hex>  mlflow:<data set>@<digest>",
     ]
     found = source.data() if source else []
     more = [f"#  ... and {len(found) - _MOST_OFFERED} more"] if len(found) > _MOST_OFFERED else []

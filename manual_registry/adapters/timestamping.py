@@ -95,8 +95,8 @@ def judge(answer: bytes, data: bytes, roots: Sequence[Certificate], *, nonce: in
         warnings.simplefilter("ignore")  # of odd certificates, which hold or do not
         try:
             return _judged(answer, data, roots, nonce)
-        except _faults() as problem:
-            raise _bad(f"it does not follow its format ({problem})") from None
+        except _faults():
+            raise _bad("it does not follow its format") from None
         except BaseException as problem:
             if type(problem).__name__ != _PANIC:
                 raise
@@ -128,7 +128,29 @@ def _rooted(response: Any, data: bytes, roots: Sequence[Certificate]) -> None:
     try:
         builder.build().verify_message(response, data)
     except client.VerificationError as problem:
-        raise _bad(str(problem)) from None
+        raise _bad(_in_words(str(problem))) from None
+
+
+#: What the library and OpenSSL say of a token that does not hold -> what it means here. The first that fits counts.
+_WORDS: Final = (
+    ("certificate has expired", "its certificate was no longer valid at the time that it states"),
+    ("certificate is not yet valid", "its certificate was not valid yet at the time that it states"),
+    ("not GRANTED", "the authority changed what it was asked for"),
+    ("EKU", "it is signed by a certificate that is not for time-stamping"),
+    ("unsuitable certificate purpose", "it is signed by a certificate that is not for time-stamping"),
+    ("certificate verify error", "its certificate leads to none of the roots that were named"),
+    ("signer certificate not found", "it is signed by a certificate that it does not carry"),
+    ("leaf certificate", "it is signed by a certificate that it does not carry"),
+    ("Certificates neither found", "it carries no certificate"),
+    ("signature failure", "its signature is broken"),
+    ("digest failure", "its signature is over something else"),
+)
+
+
+def _in_words(said: str) -> str:
+    """Say in words of ours why the library takes a token for wrong."""
+    found = (words for mark, words in _WORDS if mark in said)
+    return next(found, "its signature does not lead to the roots that were named")
 
 
 def _faults() -> tuple[type[Exception], ...]:
@@ -145,12 +167,12 @@ def _signer(response: Any) -> str:
 
     signers = list(response.signed_data.signer_infos)
     if len(signers) != 1:
-        raise ValueError(f"{len(signers)} signatures")
+        raise _bad(f"it carries {len(signers)} signatures")
     known = (signers[0].issuer, signers[0].serial_number)
     certificates = [x509.load_der_x509_certificate(raw) for raw in response.signed_data.certificates]
     found = [one for one in certificates if (one.issuer, one.serial_number) == known]
     if len(found) > 1:  # the name of one, the signature of the other
-        raise ValueError("two certificates with one number")
+        raise _bad("it carries two certificates with one number")
     return _line(found[0].subject.rfc4514_string() if found else f"a certificate of {known[0].rfc4514_string()}")
 
 

@@ -57,8 +57,10 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Set up": {
         "init": "setup",
         "adopt": "adoption",
+        "import": "importing",
         "demo": "setup",
         "reset-view": "setup",
+        "close": "closing",
     },
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from manual_registry.cli.ask import consent
-from manual_registry.cli.destination import check_destination
+from manual_registry.cli.destination import check_destination, free_beside
 from manual_registry.cli.options import (
     PATH,
     group,
@@ -47,10 +47,13 @@ def approval_request(session: Session, *, ref: str, to: str) -> None:
 
 @approval_command.command("list", example="mreg approval list --pending")
 @click.option("--pending", is_flag=True, help="Only those that wait for somebody.")
+@click.option("--all", "every", is_flag=True, help="Also the changes that a lead signed without being asked (C7).")
 @pass_session
-def approval_list(session: Session, *, pending: bool) -> None:
-    """List the approvals."""
-    found = session.open().approval_list(pending=pending)
+def approval_list(session: Session, *, pending: bool, every: bool) -> None:
+    """List the approvals: what was asked for, and what came of it."""
+    if pending and every:
+        raise UsageError("--pending shows less, --all more: one of the two")
+    found = session.open().approval_list(pending=pending, at_once=every)
     document = {"schema": "manual-registry/approvals/1", "approvals": found}
     answer(session, document, [] if session.json else approval_table(found))
 
@@ -83,7 +86,11 @@ def approval_statement(
         raise UsageError("with --json, write the statement to a file: -o FILE")
     registry = session.open()
     if not to_stdout:
-        check_destination(session, output, fresh=True)
+        free = free_beside(session, output)
+        words = ["mreg", "approval", "statement", id_, "--as", as_, *(["--reject"] if reject else [])]
+        words += ["--comment", comment] if comment is not None else []
+        hint = shlex.join([*words, "-o", str(free)]) if free else None
+        check_destination(session, output, fresh=True, hint=hint)
     data, result = registry.approval_statement(id_, as_=as_, reject=reject, comment=comment)
     if to_stdout:
         out_bytes(data)

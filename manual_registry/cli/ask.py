@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import click
 
-from manual_registry.cli.boundary import Interrupted
+from manual_registry.cli.boundary import NotSigned
 from manual_registry.cli.output import clean, err
 from manual_registry.cli.session import Session, interactive
 from manual_registry.core.errors import RegistryError, UsageError
@@ -27,9 +27,10 @@ T = TypeVar("T")
 PATIENCE = 1.0
 
 
-def ask_passphrase(what: str) -> str:
+def ask_passphrase(question: str) -> str:
     """Ask for a passphrase without showing it."""
-    return str(click.prompt(f"Passphrase for {clean(what)}", hide_input=True, default="", show_default=False, err=True))
+    told = clean(question)
+    return str(click.prompt(told, hide_input=True, default="", show_default=False, prompt_suffix="", err=True))
 
 
 def ask_text(question: str, default: str = "") -> str:
@@ -55,7 +56,7 @@ def consent(session: Session, question: str, screen: Iterable[str], *, yes: bool
     """Show what will be signed and have a yes for it, before anything is signed.
 
     On a terminal the person is asked unless ``yes``; without one the key that was named is the yes. Raises
-    :class:`UsageError` when neither is there, :class:`Interrupted` when the answer is no.
+    :class:`UsageError` when neither is there, :class:`NotSigned` when the answer is no.
     """
     asking = interactive() and not yes
     if not asking and not yes and key is None:
@@ -64,7 +65,7 @@ def consent(session: Session, question: str, screen: Iterable[str], *, yes: bool
         for line in screen:
             err(line)
     if asking and not click.confirm(question, err=True):
-        raise Interrupted("not signed; nothing changed")
+        raise NotSigned("you said no: nothing was signed, nothing changed")
 
 
 @contextmanager

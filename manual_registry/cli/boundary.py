@@ -25,9 +25,15 @@ class Unexpected(RegistryError):
 
 
 class Interrupted(RegistryError):
-    """The person stopped the command (Ctrl-C, or no instead of yes)."""
+    """The person stopped the command (Ctrl-C)."""
 
     code, status = "MR-E130", 130
+
+
+class NotSigned(RegistryError):
+    """The person said no when asked for the signature: it waits as before."""
+
+    code, status = "MR-W002", 9
 
 
 def guarded(action: Callable[[], None], session: Session, arguments: Sequence[str]) -> int:

@@ -32,7 +32,7 @@ register_options = option_chain(
         "--data",
         multiple=True,
         metavar="REF",
-        help="Training data: dvc:, git:, lakefs://, delta: or sha256:.",
+        help="Training data: dvc:, git:, lakefs://, delta:, sha256: or mlflow:.",
     ),
     click.option("--pipeline-run", metavar="ID", help="The run that trained it."),
     click.option("--trained", metavar="DATE", help="When it was trained."),
@@ -46,35 +46,73 @@ register_options = option_chain(
     _file("--card", "Model card."),
     click.option("--dereference", is_flag=True, help="Copy what symbolic links point to."),
     _file("--template", "Register nothing: write a metadata file to fill in, started from git, DVC and CI."),
+    click.option(
+        "--from-run",
+        metavar="RUN_ID",
+        help="Take an MLflow run's model, commit, params, metrics and data sets; options win. PATH chooses among several"
+        " models of the run.",
+    ),
+    click.option(
+        "--tracking-uri",
+        metavar="URI",
+        help="Where the run is: a server, an mlruns folder or an SQLite file"
+        " [default: $MLFLOW_TRACKING_URI, mlruns or mlflow.db here].",
+    ),
 )
 
 
 @command("register", example="mreg register churn next churn.onnx --metadata churn.yaml --gates gates.json")
 @click.argument("model", metavar="MODEL")
 @click.argument("version", metavar="VERSION")
-@click.argument("path", metavar="PATH", type=PATH)
+@click.argument("path", metavar="[PATH]", type=PATH, required=False)
 @register_options
 @pass_session
 def register_command(
-    session: Session, /, model: str, version: str, path: Path, template: Path | None, **given: Any
+    session: Session,
+    /,
+    model: str,
+    version: str,
+    path: Path | None,
+    template: Path | None,
+    from_run: str | None,
+    tracking_uri: str | None,
+    **given: Any,
 ) -> None:
     """Copy a file or folder in as MODEL@VERSION.
 
     It stays for good and is never changed.
     VERSION next counts up. What the risk class asks for and is not there is named, all at once.
     """
+    _check_source(path, template, from_run, tracking_uri)
     registry = session.open()
-    if template is not None:
+    if template is not None and path is not None:
         _write_template(session, template, f"mreg register {model} {version} {path}", path, given["repo"])
         return
     with progress(f"register {model}") as bar:
-        result = registry.register(model, version, path, progress=bar, **given)
+        if from_run is not None:
+            inside = path.as_posix() if path is not None else None
+            result = registry.register_from_run(
+                model, version, from_run, path=inside, tracking_uri=tracking_uri, progress=bar, **given
+            )
+        elif path is not None:
+            result = registry.register(model, version, path, progress=bar, **given)
     name = subject(result)
     lines = [f"next: {clean(result.next)}"] if result.next else []
     if result.composite_id:
         lines.insert(0, f"composite version: {clean(result.composite_id)}")
     same = f"{name} is registered already with the same content and metadata; nothing changed"
     finish(session, result, f"registered {name} ({result.stage})", after=lines, same=same)
+
+
+def _check_source(path: Path | None, template: Path | None, from_run: str | None, tracking_uri: str | None) -> None:
+    if path is None and from_run is None:
+        raise UsageError("what is to be registered? Give PATH, a file or folder, or --from-run RUN_ID of MLflow")
+    if tracking_uri is not None and from_run is None:
+        raise UsageError("--tracking-uri says where the run of --from-run is; without that it means nothing")
+    if template is not None and from_run is not None:
+        raise UsageError(
+            "--template starts from a PATH; beside --from-run a --metadata file has what the run does not say"
+        )
 
 
 def _write_template(session: Session, template: Path, command_line: str, path: Path, repo: Path | None) -> None:

@@ -18,11 +18,22 @@ from manual_registry.core.errors import DestinationTaken
 _MOST: Final = 64 * 1024 * 1024
 
 
-def check_destination(session: Session, path: Path, *, fresh: bool = False) -> None:
-    """Refuse a path that is a directory or the registry's own; with ``fresh`` also one that exists."""
+def check_destination(session: Session, path: Path, *, fresh: bool = False, hint: str | None = None) -> None:
+    """Refuse a path that is a directory or the registry's own; with ``fresh`` also one that exists.
+
+    ``hint`` is the command to type instead.
+    """
     problem = _problem(session, path, fresh)
     if problem:
-        raise DestinationTaken(f"{path}: {problem}; name another file", location=str(path))
+        raise DestinationTaken(f"{path}: {problem}; name another file", location=str(path), hint=hint)
+
+
+def free_beside(session: Session, path: Path) -> Path | None:
+    """Return a name like ``path`` (``A21-2.json``) that can be written to; None unless a file stands at ``path``."""
+    if not path.is_file():
+        return None
+    others = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(2, 1000))
+    return next((one for one in others if _problem(session, one, True) is None), None)
 
 
 def _problem(session: Session, path: Path, fresh: bool) -> str | None:

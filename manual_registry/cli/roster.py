@@ -13,7 +13,7 @@ from manual_registry.cli.destination import check_destination, deliver, make_fol
 from manual_registry.cli.options import PATH, change_options, group, is_stdout, output_option, yes_option
 from manual_registry.cli.output import answer, clean, err, finish
 from manual_registry.cli.screens import policy_difference_lines, policy_lines
-from manual_registry.cli.session import Session, pass_session
+from manual_registry.cli.session import Session, pass_session, registry_class
 from manual_registry.cli.tables import fields, moment, table
 
 if TYPE_CHECKING:
@@ -90,6 +90,11 @@ def approver_add(
 @click.argument("email", metavar="EMAIL")
 @_reason
 @click.option("--compromised-since", metavar="TIME", help="Since when somebody else may have had the key.")
+@click.option(
+    "--former-key",
+    metavar="FINGERPRINT",
+    help="Say that of this key, which signs no more (SHA256:…, from `approver list`); nobody is revoked.",
+)
 @change_options
 @pass_session
 def approver_revoke(
@@ -98,6 +103,7 @@ def approver_revoke(
     email: str,
     reason: str,
     compromised_since: str | None,
+    former_key: str | None,
     as_: str | None,
     key: Path | None,
     yes: bool,
@@ -105,14 +111,22 @@ def approver_revoke(
     """Let somebody approve no more; what they signed before stays good.
 
     With --compromised-since, verify finds what was signed with that key since then, unless an anchor shows that it
-    is older.
+    is older. A key that was replaced (by `approver recover`, say) or revoked before is named by --former-key; the key
+    that the person has now goes on.
     """
     registry = session.open()
-    facts = {"email": email, "reason": reason, "compromised since": compromised_since}
+    facts = {"email": email, "reason": reason, "former key": former_key, "compromised since": compromised_since}
     facts = {name: value for name, value in facts.items() if value}
-    agree(session, "Revoke an approver", facts, as_=as_, yes=yes, key=key)
-    result = registry.approver_revoke(email, reason=reason, compromised_since=compromised_since, as_=as_, key=key)
-    finish_change(session, result, f"revoked {email}", same=f"{email} is revoked already; nothing changed")
+    agree(
+        session, "Tell a former key as stolen" if former_key else "Revoke an approver", facts, as_=as_, yes=yes, key=key
+    )
+    result = registry.approver_revoke(
+        email, reason=reason, compromised_since=compromised_since, former_key=former_key, as_=as_, key=key
+    )
+    done, same = f"revoked {email}", f"{email} is revoked already; nothing changed"
+    if former_key:
+        done, same = f"told a former key of {email} as compromised", "that is told already; nothing changed"
+    finish_change(session, result, done, same=same)
 
 
 @approver_command.command(
@@ -306,6 +320,18 @@ def policy_show(session: Session) -> None:
     """Show the policy in force, and where registry.toml says otherwise."""
     document = session.open().policy_show()
     answer(session, document, [] if session.json else policy_lines(document))
+
+
+@policy_command.command("restore", example="mreg policy restore")
+@pass_session
+def policy_restore(session: Session) -> None:
+    """Write registry.toml anew, from the ledger, where it is gone.
+
+    What leads have signed stands in the ledger; a registry.toml that is there is not touched.
+    """
+    path, told = registry_class().policy_restore(session.registry)
+    document = {"schema": "manual-registry/policy-restore/1", "path": str(path), "told": told}
+    answer(session, document, [f"wrote {clean(path)}", told, "next: mreg verify"])
 
 
 @policy_command.command("sign", example="mreg policy sign --as lead@example.org --key ~/.ssh/id_ed25519")

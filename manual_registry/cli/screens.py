@@ -69,6 +69,7 @@ def status_lines(document: Mapping[str, Any]) -> list[str]:
     counts = document["counts"]
     stages = ", ".join(f"{count} {stage_text(stage)}" for stage, count in counts.items() if count) or "no versions yet"
     lines = [
+        *_closed(document.get("closed")),
         f"{heading(document['system'])}  ({clean(document['risk'])} risk)  {clean(document['root'])}",
         f"{_models(document.get('models'))}: {stages}",
     ]
@@ -85,6 +86,13 @@ def status_lines(document: Mapping[str, Any]) -> list[str]:
     lines += [f"next: {clean(command)}" for command in document.get("next") or []]
     ledger = document["ledger"]
     return [*lines, f"ledger {ledger['seq']} {clean(ledger['hash'])}"]
+
+
+def _closed(closed: Mapping[str, Any] | None) -> list[str]:
+    if not closed:
+        return []
+    since = f"CLOSED since {moment(closed['at'])} by {clean(closed['by'])}: {clean(closed['reason'])}"
+    return [since, f"successor: {clean(closed['successor'])}", ""]
 
 
 def _models(models: object) -> str:

@@ -192,7 +192,7 @@ def _decide(audit: Audit, event: Event, location: str, judge: Callable[[State, E
         _stop(audit, problem, location)
 
 
-_TAKES_AWAY = frozenset({kinds.APPROVER_REVOKED, kinds.PIPELINE_REVOKED, kinds.POLICY_SIGNED})
+_TAKES_AWAY = frozenset({kinds.APPROVER_REVOKED, kinds.PIPELINE_REVOKED, kinds.POLICY_SIGNED, kinds.CLOSED})
 _ADDS = frozenset({kinds.APPROVER_ADDED, kinds.RECOVERED, kinds.PIPELINE_ADDED})
 _SPOILS = (KeyTaken, IdentityTaken, InvalidInput)
 
@@ -200,8 +200,8 @@ _SPOILS = (KeyTaken, IdentityTaken, InvalidInput)
 def _effective(state: State, event: Event, reasons: list[RegistryError]) -> bool:
     """Tell whether an event is folded though it was not allowed.
 
-    Mostly yes: what rests on it would else be found as well, once for each event. A revocation or policy that no lead
-    signed takes nothing away, and an enrolment that takes another one's place, or has no usable key, adds nothing.
+    Mostly yes: what rests on it would else be found as well, once for each event. A revocation, policy or closing that no
+    lead signed takes nothing away, and an enrolment that takes another one's place, or has no usable key, adds nothing.
     """
     if event.type in _TAKES_AWAY:
         return not reasons

@@ -26,16 +26,19 @@ ACTIONS: Final[Mapping[str, str]] = {
     "pipeline.revoke": kinds.PIPELINE_REVOKED,
     "policy.sign": kinds.POLICY_SIGNED,
     "exception.grant": kinds.EXCEPTION_GRANTED,
+    "registry.close": kinds.CLOSED,
 }
 #: The ``kind`` of `approval list`.
 KINDS: Final[Mapping[str, str]] = {
     "approver.add": "roster",
     "approver.revoke": "roster",
+    "approver.recover": "roster",
     "approver.delegate": "delegation",
     "pipeline.add": "pipeline",
     "pipeline.revoke": "pipeline",
     "policy.sign": "policy",
     "exception.grant": "exception",
+    "registry.close": "closing",
     "baseline.confirm": "baseline",
 }
 BASELINE: Final = "baseline.confirm"
@@ -132,6 +135,11 @@ def told(action: str, subject: Mapping[str, Any], data: Mapping[str, Any]) -> st
     match action:
         case "approver.add":
             return f"enrol {data['name']} <{subject['approver']}> as {data['role']}"
+        case "approver.recover":
+            return f"enrol {data['name']} <{subject['approver']}> as ai-governance-lead, by the recovery key"
+        case "approver.revoke" if "key" in data:
+            since = f"as compromised since {data['compromised_since']}: {data['reason']}"
+            return f"tell the former key {data['key']} of {subject['approver']} {since}"
         case "approver.revoke":
             return f"revoke {subject['approver']}: {data['reason']}"
         case "approver.delegate":
@@ -146,4 +154,6 @@ def told(action: str, subject: Mapping[str, Any], data: Mapping[str, Any]) -> st
         case "exception.grant":
             gate = f"the failed {data['gate']} gate of {subject['model']}@{subject['version']}"
             return f"let {gate} through until {data['expires']}"
+        case "registry.close":
+            return f"close this register, which goes on at {data['successor']}: {data['reason']}"
     return action

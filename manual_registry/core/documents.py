@@ -253,6 +253,9 @@ def _lesser(event: Event, ref: str) -> str:
             return f"{data['id']} withdrawn"
         case kinds.APPROVER_ADDED:
             return f"approver {subject['approver']} added as {data['role']} by {data['control']['signer']}"
+        case kinds.APPROVER_REVOKED if "key" in data:
+            said = f"compromised since {data['compromised_since']}, says {data['control']['signer']}{_because(data)}"
+            return f"a former key of {subject['approver']} {said}"
         case kinds.APPROVER_REVOKED:
             return f"approver {subject['approver']} revoked by {data['control']['signer']}{_because(data)}"
         case kinds.PIPELINE_ADDED:
@@ -262,6 +265,8 @@ def _lesser(event: Event, ref: str) -> str:
             return f"pipeline {subject['pipeline']} revoked by {data['control']['signer']}{_because(data)}"
         case kinds.POLICY_SIGNED:
             return f"policy put in force by {data['control']['signer']}"
+        case kinds.CLOSED:
+            return f"register closed by {data['control']['signer']}, successor {data['successor']}{_because(data)}"
         case kinds.DELEGATED | kinds.EXCEPTION_GRANTED:
             id = f"{'D' if event.type == kinds.DELEGATED else 'E'}{event.seq}"
             action = "approver.delegate" if event.type == kinds.DELEGATED else "exception.grant"

@@ -7,7 +7,7 @@
    that was kept elsewhere, a time-stamp that was judged to a root, or a statement that somebody else signed before that
    time and that names a later head. Whoever has the key can enrol somebody else, too: nobody vouches whose own enrolment
    rests on the suspect and is not covered.
-3. A registry that goes on from another one, and a first lead who signed their own enrolment: told.
+3. A registry that goes on from another one, one that is closed, a first lead who signed their own enrolment: told.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 from manual_registry.core import events as kinds
 from manual_registry.core import gate_exceptions
 from manual_registry.core.audit import Audit, finding
+from manual_registry.core.closing import closed_text
 from manual_registry.core.decide.signing import RECOVERY
 from manual_registry.core.errors import BadTime, ExceptionEnded, SignatureDoubtful
 from manual_registry.core.ledger import Event, file_name
@@ -65,6 +66,13 @@ def check(audit: Audit, now: datetime, anchors: Iterable[tuple[int, datetime]]) 
         place = f"ledger/{file_name(1)}"
         audit.findings.append(
             Finding(code="MR-F060", severity=Severity.INFO, location=place, message=told, clause="RP-14")
+        )
+    closing = audit.state.closed
+    if closing is not None:
+        told = f"this register is {closed_text(closing)}; signed by {closing.by}: {closing.reason}"
+        place = f"ledger/{file_name(closing.seq)}"
+        audit.findings.append(
+            Finding(code="MR-F063", severity=Severity.INFO, location=place, message=told, clause="RP-22")
         )
 
 
@@ -201,6 +209,8 @@ def _control_stands(state: State, event: Event) -> str | None:
             return f"exception E{event.seq}" if record is not None and record.stage != Stage.ARCHIVED.value else None
         case kinds.BASELINE_SIGNED:
             return f"baseline {event.data['id']}"
+        case kinds.CLOSED:
+            return "the end of this register"
     return None
 
 

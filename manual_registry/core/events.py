@@ -52,6 +52,7 @@ VERIFIED: Final = "verification.recorded"
 RESTORED: Final = "workbook.restored"
 EXPORTED: Final = "export.recorded"
 ANCHORED: Final = "ledger.anchored"
+CLOSED: Final = "registry.closed"
 BASELINE_OPENED: Final = "baseline.opened"
 BASELINE_SIGNED: Final = "baseline.signed"
 
@@ -176,6 +177,7 @@ SHAPES: Final[Mapping[str, tuple[Shape, Shape]]] = {
         {},
         {"system": _TEXT, "risk": _TEXT, "placed_on_market": _TEXT_OR_NONE, "policy": _MAP, **_CONTROL},
     ),
+    CLOSED: ({}, {"successor": _TEXT, "reason": _TEXT, **_CONTROL}),
     EXCEPTION_GRANTED: (
         {"model": _TEXT, "version": _TEXT},
         {
@@ -215,6 +217,9 @@ SHAPES: Final[Mapping[str, tuple[Shape, Shape]]] = {
     ANCHORED: ({}, {"seq": _COUNT, "hash": _TEXT, "time": _TEXT, "authority": _TEXT, "token": _TEXT}),
 }
 
+#: Members of data that may be left out.
+OPTIONAL: Final[Mapping[str, Shape]] = {APPROVER_REVOKED: {"key": _TEXT}}
+
 EVENT_TYPES: Final = tuple(SHAPES)
 
 #: Events that change what is allowed, and the requests that a signature may answer; always part of a partial fold.
@@ -228,6 +233,7 @@ CONTROL_TYPES: Final = frozenset(
         PIPELINE_ADDED,
         PIPELINE_REVOKED,
         POLICY_SIGNED,
+        CLOSED,
         BASELINE_SIGNED,
         CONTROL_REQUESTED,
         CONTROL_REJECTED,
@@ -252,7 +258,9 @@ GOVERNED_TYPES: Final = CONTROL_TYPES | {
 #: Steps that rest on what the ledger says of the version so far: all of that is decided again first.
 RESTING_TYPES: Final = frozenset({PROMOTED, ROLLED_BACK, ARCHIVED, SIGNED})
 
-_MEMBERS: Final = {name: (subject.keys(), data.keys()) for name, (subject, data) in SHAPES.items()}
+_MEMBERS: Final = {
+    name: (subject.keys(), data.keys() | OPTIONAL.get(name, {}).keys()) for name, (subject, data) in SHAPES.items()
+}
 
 _KNOWN_ROLES: Final = frozenset(role.value for role in Role)
 _CONTROL_MEMBERS: Final = frozenset({"signer", "statement", "signature", "request"})
@@ -302,6 +310,12 @@ def check_shape(event: Event) -> None:
                     f"event {event.seq} ({event.type}): {part}.{member} is missing or of the wrong kind",
                     location=f"ledger/{event.seq:012d}.json",
                 )
+    for member, kinds in OPTIONAL.get(event.type, {}).items():
+        if member in event.data and type(event.data[member]) not in kinds:
+            raise EventUnreadable(
+                f"event {event.seq} ({event.type}): data.{member} is of the wrong kind",
+                location=f"ledger/{event.seq:012d}.json",
+            )
     try:
         check_inside(event.type, event.data)
     except (EventUnreadable, FormatTooNew) as problem:

@@ -7,7 +7,7 @@ files is left to ``adapters/metadata.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from manual_registry.core.errors import Json
 from manual_registry.core.gates import GateReport
@@ -55,6 +55,31 @@ class Metadata:
     tags: Mapping[str, str] = field(default_factory=dict)
     card: Mapping[str, str] | None = None
     card_file: str | None = None
+
+
+def completed(said: Metadata, run: Metadata) -> Metadata:
+    """Return ``said``, with what it leaves open taken from ``run``: field by field, tags name by name.
+
+    A repository goes with its commit.
+    """
+    open_fields = {
+        name: getattr(run, name)
+        for name in (
+            "training_data",
+            "code_commit",
+            "training_date",
+            "pipeline_run",
+            "hyperparameters",
+            "metrics",
+            "subgroup_metrics",
+            "owner",
+            "description",
+        )
+        if getattr(said, name) in (None, (), "") or (not getattr(said, name) and name != "hyperparameters")
+    }
+    if said.code_commit in (None, "", run.code_commit):
+        open_fields["code_repository"] = said.code_repository or run.code_repository
+    return replace(said, **open_fields, tags={**run.tags, **said.tags})
 
 
 def card_missing(card: Mapping[str, object] | None) -> list[str]:

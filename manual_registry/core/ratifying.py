@@ -29,9 +29,12 @@ def too_late(request: Request, now: datetime) -> bool:
 
 
 def way_back(state: State, request: Request) -> str:
-    """Return the command that ends what no lead ratified: a rollback to what stood there before, where there was any."""
+    """Return the command that ends what no lead ratified: a rollback to what stood there before, where there was any.
+
+    A closed register (RP-22) takes no rollback.
+    """
     before = state.versions.get((request.model, request.replaces or ""))
-    if before is not None and before.was_production:
+    if state.closed is None and before is not None and before.was_production:
         return f'mreg rollback {request.model} --to {before.version} --reason "…" --pipeline NAME --pipeline-key FILE'
     return f'mreg archive {request.model}@{request.version} --reason "…"'
 

@@ -264,7 +264,7 @@ class ControlRequest:
     """A change of roster, pipelines, policy or exceptions that waits for a lead.
 
     ``subject`` and ``data`` are those of the event that the signature makes of it. ``status``: requested, used, rejected,
-    withdrawn, or lapsed (a policy, when another one came into force).
+    withdrawn, or lapsed (a policy, when another one came into force; most, when the register was closed).
     """
 
     id: str
@@ -312,6 +312,17 @@ class Baseline:
     signed_at: str | None = None
     signer: str | None = None
     issued: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Closed:
+    """The end of the register: the event and its time, where it goes on, why, and the lead who signed it."""
+
+    seq: int
+    at: str
+    successor: str
+    reason: str
+    by: str
 
 
 @dataclass(kw_only=True, slots=True)

@@ -28,15 +28,17 @@ class ReferenceKind(StrEnum):
     LAKEFS = "lakefs"
     DELTA = "delta"
     SHA256 = "sha256"
+    MLFLOW = "mlflow"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataReference:
     """One training-data reference.
 
-    ``text`` is the canonical spelling; ``commit`` lower-case hex, 4 to 64 characters (None for ``delta:`` and
-    ``sha256:``); ``path`` POSIX without ``.``, ``..`` or doubled slashes (None for ``sha256:``);
-    ``repository`` is set for ``lakefs:``, ``table_version`` for ``delta:``, ``sha256`` for ``sha256:``.
+    ``text`` is the canonical spelling; ``commit`` lower-case hex, 4 to 64 characters (None for ``delta:``, ``sha256:``
+    and ``mlflow:``); ``path`` POSIX without ``.``, ``..`` or doubled slashes (None for ``sha256:``; of ``mlflow:`` the
+    data set's name); ``repository`` is set for ``lakefs:``, ``table_version`` for ``delta:``, ``sha256`` for ``sha256:``,
+    ``digest`` (as MLflow says it) for ``mlflow:``.
     """
 
     kind: ReferenceKind
@@ -46,6 +48,7 @@ class DataReference:
     repository: str | None = None
     table_version: int | None = None
     sha256: str | None = None
+    digest: str | None = None
 
     @property
     def in_repository(self) -> bool:
@@ -71,8 +74,8 @@ _DELTA = re.compile(r"(?P<path>.+)@v(?P<version>0|[1-9][0-9]{0,17})")
 
 #: What a refusal shows: every form of the contract.
 FORMS = (
-    "dvc:<commit>:<path>, git:<commit>:<path>, lakefs://<repository>/<commit id>/<path>, delta:<path>@v<n>"
-    " or sha256:<hex>"
+    "dvc:<commit>:<path>, git:<commit>:<path>, lakefs://<repository>/<commit id>/<path>, delta:<path>@v<n>,"
+    " sha256:<hex> or mlflow:<data set>@<digest>"
 )
 
 
@@ -93,6 +96,8 @@ def parse_reference(text: str, *, where: str = "training_data") -> DataReference
             return _delta(text, rest, where)
         case "sha256":
             return _sha256(text, rest, where)
+        case "mlflow":
+            return _mlflow(text, rest, where)
     raise _bad(text, f"write {FORMS}", where)
 
 
@@ -155,10 +160,41 @@ def _sha256(text: str, rest: str, where: str) -> DataReference:
     return DataReference(kind=ReferenceKind.SHA256, text=f"sha256:{value}", sha256=value)
 
 
+def _mlflow(text: str, rest: str, where: str) -> DataReference:
+    from urllib.parse import unquote  # noqa: PLC0415 - most commands read no such reference
+
+    name, at, digest = rest.rpartition("@")
+    try:
+        name, digest = unquote(name, errors="strict"), unquote(digest, errors="strict")
+    except UnicodeDecodeError:
+        raise _bad(text, "its %XX are no UTF-8 text", where) from None
+    if not (at and name and digest):
+        raise _bad(text, "write mlflow:<data set>@<digest>, as the run's inputs name them", where)
+    return DataReference(kind=ReferenceKind.MLFLOW, text=mlflow_reference(name, digest), path=name, digest=digest)
+
+
+def mlflow_reference(name: str, digest: str) -> str:
+    """Return the reference of a data set that MLflow knows by ``name`` and ``digest``, both free text there.
+
+    What is no letter, digit or one of ``-._~/:+`` is spelled ``%XX``, its UTF-8 bytes in hex.
+
+    >>> mlflow_reference("train set", "2981c147")
+    'mlflow:train%20set@2981c147'
+    """
+    return f"mlflow:{_percented(name)}@{_percented(digest)}"
+
+
+def _percented(text: str) -> str:
+    from urllib.parse import quote  # noqa: PLC0415 - most commands write no such reference
+
+    kept = "-._~/:+"
+    return "".join(char if char.isalnum() or char in kept else quote(char, safe="", errors="replace") for char in text)
+
+
 def own_hash(reference: DataReference) -> str | None:
     """Return the content hash that the reference carries by itself; None for ``dvc:`` and ``git:``.
 
-    ``sha256:`` the hex; ``lakefs:`` and ``delta:`` the SHA-256 of the reference's UTF-8 text.
+    ``sha256:`` the hex; ``lakefs:``, ``delta:`` and ``mlflow:`` the SHA-256 of the reference's UTF-8 text.
     """
     if reference.in_repository:
         return None

@@ -13,6 +13,7 @@ from typing import Final
 
 from manual_registry.core import approvals, delegations, gate_exceptions
 from manual_registry.core.canonical import decode
+from manual_registry.core.closing import closed_text
 from manual_registry.core.controls import Asked
 from manual_registry.core.documents import approver_of, history_row, signed_approval, storage_location
 from manual_registry.core.gate_exceptions import for_gate
@@ -319,10 +320,24 @@ def _history_rows(events: Sequence[Event]) -> list[Row]:
     return rows
 
 
+_EDITABLE: Final = "Owner, Notes and Stage on Models; Decision, Approver, Approval date and Comment on Approvals (their headings have a colour of their own). A row that you type on Models registers a version; Check says what it lacks. Your own columns and sheets are yours."  # fmt: skip
+_EDITABLE_STILL: Final = "Nothing new begins here any more: no version, no owner, no stage but archived. Notes on Models take what you add below what stands there; Approvals takes what archives a version. Your own columns and sheets are yours."  # fmt: skip
+
+
+#: So much of where the register goes on is seen above a sheet; Read me has all of it.
+_ONE_LINE: Final = 120
+
+
+def _title(state: State, what: str) -> str:
+    """Return what stands above a sheet: system, sheet, and that the register is closed."""
+    ended = f" - {closed_text(state.closed)}" if state.closed is not None else ""
+    return f"{state.system} - {what}{ended if len(ended) <= _ONE_LINE else ended[:_ONE_LINE] + '…'}"
+
+
 def _read_me(state: State) -> tuple[tuple[str, str], ...]:
     return (
         ("What this is", f"The tracking spreadsheet of the models of {state.system}, an AI system of {state.risk} risk. It is a view of the ledger beside it: whatever stands here can be checked there."),
-        ("What you may edit", "Owner, Notes and Stage on Models; Decision, Approver, Approval date and Comment on Approvals (their headings have a colour of their own). A row that you type on Models registers a version; Check says what it lacks. Your own columns and sheets are yours."),
+        ("What you may edit", _EDITABLE if state.closed is None else _EDITABLE_STILL),
         ("What a Stage edit means", "A request. The stage changes when the approval has been signed and the promotion has been made."),
         ("What cannot be edited", "Everything else. It belongs to the tool; an edit is told and does not change the record."),
         ("Nothing is deleted", "A deleted row deletes nothing. Versions are archived, never removed (archive_policy.md, RP-2)."),
@@ -346,27 +361,26 @@ def build_view(state: State, events: Sequence[Event], *, link_prefix: str = "") 
         sheets=(
             Sheet(
                 name="Models",
-                title=f"{state.system} - model registry",
+                title=_title(state, "model registry"),
                 columns=MODELS,
                 rows=tuple(_models_row(state, record, link_prefix) for record in records),
             ),
             Sheet(
                 name="Approvals",
-                title=f"{state.system} - approvals",
+                title=_title(state, "approvals"),
                 columns=_approvals_columns(emails),
                 rows=_approval_rows(state, link_prefix),
             ),
             Sheet(
                 name="Approvers",
-                title=f"{state.system} - approvers and pipelines",
+                title=_title(state, "approvers and pipelines"),
                 columns=APPROVERS,
                 rows=tuple(_approver_rows(state)),
             ),
-            Sheet(
-                name="History", title=f"{state.system} - history", columns=HISTORY, rows=tuple(_history_rows(events))
-            ),
+            Sheet(name="History", title=_title(state, "history"), columns=HISTORY, rows=tuple(_history_rows(events))),
         ),
         read_me=_read_me(state),
+        closed=closed_text(state.closed) if state.closed is not None else "",
         link_prefix=link_prefix,
         version=VIEW_VERSION,
     )

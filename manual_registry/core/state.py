@@ -13,6 +13,7 @@ from manual_registry.core.policy import Policy, policy_from
 from manual_registry.core.records import (
     Approver,
     Baseline,
+    Closed,
     ControlRequest,
     Delegation,
     Deployment,
@@ -30,6 +31,7 @@ from manual_registry.core.values import Risk, Role
 __all__ = [
     "Approver",
     "Baseline",
+    "Closed",
     "ControlRequest",
     "Delegation",
     "Deployment",
@@ -70,7 +72,7 @@ class State:
         self.versions: dict[tuple[str, str], VersionState] = {}
         self.requests: dict[str, Request] = {}
         self.baselines: dict[str, Baseline] = {}
-        #: Each spreadsheet that was adopted: where it is kept below the root -> its SHA-256.
+        #: Each spreadsheet, or snapshot of a server, that was adopted: where it is kept below the root -> its SHA-256.
         self.adopted: dict[str, str] = {}
         #: Whoever stands in the roster now, by address; one who was given a new key had another entry before.
         self.approvers: dict[str, Approver] = {}
@@ -85,6 +87,8 @@ class State:
         self.recovery_key: str | None = None
         #: The registry that this one goes on from: ``registry``, ``seq``, ``hash`` of its last head, where it lay.
         self.continues: Mapping[str, Any] | None = None
+        #: The end of this register; None: it is open.
+        self.closed: Closed | None = None
         #: base64 of every key ever enrolled -> ("approver" | "pipeline" | "recovery key" | "identity provider", whose)
         self.keys: dict[str, tuple[str, str]] = {}
         #: Each identity token that a pipeline has used (its jti, its hash) -> the event.

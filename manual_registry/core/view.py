@@ -76,8 +76,9 @@ class View:
     """The whole workbook at one ledger head.
 
     ``registry_id``: 32 hex; ``head_seq`` and ``head_hash`` (``sha256:…``) go into custom document properties; ``as_of``
-    is the head event's time; ``read_me`` are the lines of the Read me sheet (heading, text); ``link_prefix`` leads from
-    the workbook to the registry, as all links do; ``version`` is the number of the rendering.
+    is the head event's time; ``read_me`` are the lines of the Read me sheet (heading, text); ``closed`` says that the
+    register is closed, ``""``: it is open; ``link_prefix`` leads from the workbook to the registry, as all links do;
+    ``version`` is the number of the rendering.
     """
 
     registry_id: str
@@ -87,6 +88,7 @@ class View:
     as_of: str
     sheets: tuple[Sheet, ...]
     read_me: tuple[tuple[str, str], ...]
+    closed: str = ""
     link_prefix: str = ""
     version: int = VIEW_VERSION
 

@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, Any
 from manual_registry.core import events as kinds
 from manual_registry.core.adoption import LeftOut, Proposal, Remark
 from manual_registry.core.adoption.importing import Importable, Sorting, entry, settled, sort_out, untold
+from manual_registry.core.decide.closing import refuse_closed
 from manual_registry.core.errors import FileUnknown, PathEscapes, RegistryError, SourceChanged
 from manual_registry.core.ledger import Draft
 from manual_registry.core.manifest import printable
 from manual_registry.registry.access import writing
 from manual_registry.registry.adopted import Adoption, with_left_out
+from manual_registry.registry.baselining import always, draft_of, enter, open_baselines
 from manual_registry.registry.looking import location_from
-from manual_registry.registry.registering import record_bytes
 from manual_registry.registry.synced import raise_unless_about
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from manual_registry.core.results import Result
     from manual_registry.core.state import State, VersionState
     from manual_registry.ports import Progress
-    from manual_registry.registry.workspace import Build, Loaded, Workspace
+    from manual_registry.registry.workspace import Loaded, Workspace
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,10 +80,12 @@ def dry_run(order: Order, state: State | None, *, progress: Progress | None) -> 
 def adopt(work: Workspace, order: Order, *, progress: Progress | None) -> Adoption:
     """Import the sheet; see :meth:`manual_registry.Registry.adopt`."""
     state = work.load().state
+    if state.closed is not None and not _adopted_before(state, order.sheet):
+        refuse_closed(state)
     proposal, raw = _look(order, state, progress)
     if proposal.questions:
-        mapping, warnings = _mapping_file(order, proposal)
         proposal, sorting = _sorted(proposal, state, work)
+        mapping, warnings = _mapping_file(order, proposal)
         return Adoption(
             proposal=proposal,
             to_import=len(sorting.importable),
@@ -94,9 +97,11 @@ def adopt(work: Workspace, order: Order, *, progress: Progress | None) -> Adopti
         )
     with writing(work) as loaded:
         proposal, sorting = _sorted(proposal, loaded.state, work)
+        if sorting.importable:
+            refuse_closed(loaded.state)
         kept = _keep_original(work, proposal, raw) if sorting.importable else _kept_before(loaded.state, proposal)
         imported, refused = _import_all(work, loaded, order, proposal, sorting, kept, progress)
-        ids = _open_baselines(work, loaded)
+        ids = open_baselines(work, loaded)
     from manual_registry.registry.people_columns import join
 
     join(work)
@@ -115,6 +120,14 @@ def adopt(work: Workspace, order: Order, *, progress: Progress | None) -> Adopti
         next=after,
         warnings=tuple(work.warnings),
     )
+
+
+def _adopted_before(state: State, sheet: Path) -> bool:
+    """Tell whether this very sheet was adopted; then the command only says so again."""
+    from manual_registry.adapters.adoption import read_sheet_bytes
+    from manual_registry.core.canonical import sha256_hex
+
+    return sha256_hex(read_sheet_bytes(sheet)) in state.adopted.values()
 
 
 # -- reading ----------------------------------------------------------------------------------------------
@@ -255,19 +268,10 @@ def _told(one: Importable, record: VersionState) -> dict[str, Json]:
 
 def _import(work: Workspace, loaded: Loaded, one: Importable, data: dict[str, Any]) -> VersionState:
     """Bring one version in: decided, copied or listed, placed, and only then the event."""
-    model, version = str(one.row.model), str(one.row.version)
-    draft = Draft(type=kinds.ADOPTED, subject={"model": model, "version": version}, data=data)
+    draft = draft_of(str(one.row.model), str(one.row.version), data)
     work.decided(loaded, draft)
     with _staged(work, one, data) as staged:
-        staged.write("record.json", record_bytes(loaded.state.registry_id, model, version, data))
-        staged.place(model, version, facts={"blake3": staged.content.blake3})
-        try:
-            work.append(loaded, _always(draft))
-        except RegistryError:
-            staged.discard()
-            raise
-        staged.finish()
-    return loaded.state.versions[model, version]
+        return enter(work, loaded, draft, staged)
 
 
 def _staged(work: Workspace, one: Importable, data: dict[str, Any]) -> Staged:
@@ -279,35 +283,6 @@ def _staged(work: Workspace, one: Importable, data: dict[str, Any]) -> Staged:
         staged.discard()
         raise SourceChanged(f"{printable(str(path))}: changed since it was hashed; repeat the command")
     return staged
-
-
-def _open_baselines(work: Workspace, loaded: Loaded) -> list[str]:
-    """Step 4: a request over every adopted version that none names yet, one for each sheet; returns their ids."""
-    named = {(one["model"], one["version"]) for found in loaded.state.baselines.values() for one in found.versions}
-    waiting: dict[tuple[str, str], list[VersionState]] = {}
-    for name, record in loaded.state.versions.items():
-        if record.adopted and name not in named:
-            waiting.setdefault((record.adopted["source"], record.adopted["sha256"]), []).append(record)
-    ids = []
-    for (source, sha256), records in waiting.items():
-        versions = [
-            {"model": one.model, "version": one.version, "blake3": one.blake3, "stage": one.adopted["stage"]}
-            for one in records
-            if one.adopted
-        ]
-        draft = Draft(
-            type=kinds.BASELINE_OPENED,
-            subject={},
-            data={"source": source, "sha256": sha256, "versions": versions},
-        )
-        event = work.append(loaded, _always(draft))
-        ids.append(f"A{event.seq}")
-    return ids
-
-
-def _always(draft: Draft) -> Build:
-    """Build the same event whatever the state has become; it is decided anew."""
-    return lambda _state, _at: draft
 
 
 def take_in(work: Workspace, ref: str, *, progress: Progress | None) -> Result:
@@ -332,7 +307,7 @@ def take_in(work: Workspace, ref: str, *, progress: Progress | None) -> Result:
         with work.storage.take_in(record.model, record.version, source, expected=expected, progress=progress) as taken:
             taken.place()
             try:
-                work.append(loaded, _always(draft))
+                work.append(loaded, always(draft))
             except RegistryError:
                 taken.discard()
                 raise

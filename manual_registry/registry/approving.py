@@ -9,6 +9,7 @@ from manual_registry.core import approvals, delegations
 from manual_registry.core import events as kinds
 from manual_registry.core.audit import unknown_approval
 from manual_registry.core.decide.approvals import closed
+from manual_registry.core.decide.closing import refusal
 from manual_registry.core.decide.identity import identity_words
 from manual_registry.core.errors import ApproverUnknown, ReasonMissing, RegistryError, StatementUnknown, raise_for
 from manual_registry.core.ledger import Draft
@@ -154,7 +155,7 @@ def statement(work: Workspace, name: str, *, as_: str, reject: bool, comment: st
     with writing(work) as loaded:
         request = request_named(loaded.state, name)
         record = loaded.state.versions[request.model, request.version]
-        _require_open(request)
+        _require_open(loaded.state, request)
         issued: list[bytes] = []
 
         def build(state: State, at: str) -> Draft:
@@ -174,9 +175,12 @@ def statement(work: Workspace, name: str, *, as_: str, reject: bool, comment: st
     )
 
 
-def _require_open(request: Request) -> None:
-    if not approvals.is_open(request):
-        raise closed(request)
+def _require_open(state: State, request: Request) -> None:
+    if approvals.is_open(request):
+        return
+    if request.status == "lapsed" and state.closed is not None:  # there is no asking anew
+        raise refusal(state.closed)
+    raise closed(request)
 
 
 def sign(work: Workspace, name: str, *, as_: str, key: Path | None, reject: bool, comment: str | None) -> Result:
@@ -190,7 +194,7 @@ def sign(work: Workspace, name: str, *, as_: str, key: Path | None, reject: bool
     approver = _approver(before, as_)
     if _signed_so(work, before, request, approver, "rejected" if reject else "approved", comment):
         return work.result("approval-sign", loaded, before.versions[request.model, request.version], id=request.id)
-    _require_open(request)
+    _require_open(before, request)
     work.trust(loaded, request.model)
     if not reject:
         record = before.versions[request.model, request.version]
@@ -262,7 +266,7 @@ def import_signature(work: Workspace, name: str, *, signature: Path, statement: 
     if request.signature == armour and request.status in ("signed", "rejected", "used"):
         record = loaded.state.versions[request.model, request.version]
         return work.result("approval-import", loaded, record, id=request.id)
-    _require_open(request)
+    _require_open(loaded.state, request)
     candidates = list(reversed(request.issued))
     if statement is not None:
         text = read_bytes(statement).decode("utf-8", "replace")

@@ -15,6 +15,7 @@ from manual_registry.core import events as kinds
 from manual_registry.core.audit import unknown_approval
 from manual_registry.core.controls import Asked
 from manual_registry.core.decide import requests, signing
+from manual_registry.core.decide.closing import refusal
 from manual_registry.core.errors import ReasonMissing, RegistryError, StatementUnknown, UsageError, raise_for
 from manual_registry.core.ledger import Draft, Event
 from manual_registry.core.sshkeys import parse_public_key
@@ -100,6 +101,8 @@ def _require(state: State, name: str) -> Asked:
     if found is None:
         raise unknown_approval(name)
     if controls.status(found) != "requested":
+        if controls.status(found) == "lapsed":  # there is no asking anew where that was the reason
+            raise_for([refusal(state.closed)] if state.closed is not None else [])
         raise signing.closed(found)
     return found
 

@@ -40,8 +40,8 @@ _STOPPED = (
     " otherwise look at it and move it out of the registry"
 )
 _STOPPED_ADOPT = (
-    "where mreg adopt was stopped, the same command goes on and names it; otherwise look at it and move it out of the"
-    " registry"
+    "where mreg adopt or mreg import was stopped, the same command goes on and names it; otherwise look at it and move"
+    " it out of the registry"
 )
 
 
@@ -345,15 +345,15 @@ def _foreign(work: Workspace, state: State, looked: Looked) -> None:
 
 
 def _adopted_sheets(work: Workspace, state: State, looked: Looked) -> None:
-    """The spreadsheets that were adopted stay whole, as the events name them (RP-16)."""
+    """The spreadsheets and snapshots that were adopted stay whole, as the events name them (RP-16)."""
     from manual_registry.adapters import adopted_sheets
 
     for place, sha256 in state.adopted.items():
         found = adopted_sheets.sha256_of(work.root / place)
         if found is None:
-            looked.add(ArtefactGone, place, "the spreadsheet that was adopted is missing", clause="RP-16")
+            looked.add(ArtefactGone, place, "what was adopted was kept here, and is missing", clause="RP-16")
         elif found != sha256:
-            looked.add(ArtefactChanged, place, "the spreadsheet that was adopted was changed", clause="RP-16")
+            looked.add(ArtefactChanged, place, "what was adopted was kept here, and was changed", clause="RP-16")
     for place in adopted_sheets.standing(work.root):
         if place not in state.adopted:
             stray = StorageUnexpected(

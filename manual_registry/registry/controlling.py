@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manual_registry.adapters import keys
 from manual_registry.core import delegations
-from manual_registry.core.errors import UsageError
+from manual_registry.core.errors import ApproverUnknown, UsageError
 from manual_registry.core.statements import fingerprint
 from manual_registry.core.times import parse_time, stamp
 from manual_registry.core.values import Role, email, free_text, label, person
@@ -17,7 +18,7 @@ from manual_registry.registry.asking import change, unchanged
 
 if TYPE_CHECKING:
     from manual_registry.core.results import Result
-    from manual_registry.core.state import State
+    from manual_registry.core.state import Approver, State
     from manual_registry.registry.workspace import Workspace
 
 
@@ -51,13 +52,27 @@ def approver_add(
 
 
 def approver_revoke(
-    work: Workspace, address: str, *, reason: str, compromised_since: str | None, as_: str | None, key: Path | None
+    work: Workspace,
+    address: str,
+    *,
+    reason: str,
+    compromised_since: str | None,
+    former_key: str | None,
+    as_: str | None,
+    key: Path | None,
 ) -> Result:
-    """Revoke an approver: their signatures count up to this event, not after it."""
+    """Revoke an approver: their signatures count up to this event, not after it.
+
+    With ``former_key`` (a fingerprint) nobody is revoked: of a key that signs no more it is said since when somebody
+    else had it.
+    """
     since = stamp(parse_time(compromised_since, where="--compromised-since")) if compromised_since else None
     subject = {"approver": email(address, where="approver")}
     text = free_text(reason, where="reason")
-    standing = work.load().state.approvers.get(subject["approver"])
+    state = work.load().state
+    if former_key is not None:
+        return _former(work, subject, _entry(state, subject["approver"], former_key), text, since, as_, key)
+    standing = state.approvers.get(subject["approver"])
     same = standing is not None and standing.revoked_seq is not None
     if same and standing is not None and (standing.reason, standing.compromised_since) == (text, since):
         return unchanged(work, "approver-revoke", subject["approver"])
@@ -71,6 +86,43 @@ def approver_revoke(
         key=key,
         id=subject["approver"],
         next="mreg approver list",
+    )
+
+
+def _entry(state: State, address: str, print_: str) -> Approver:
+    """Return the roster's entry of ``address`` whose key has the fingerprint ``print_`` (`approver list` shows them)."""
+    mine = [one for one in state.all_approvers() if one.email == address]
+    found = next((one for one in mine if fingerprint(one.key) == print_), None)
+    if found is None:
+        told = f"{address} never had a key with the fingerprint {print_}"
+        raise ApproverUnknown(told, location="--former-key", clause="RP-14", hint="mreg approver list")
+    return found
+
+
+def _former(
+    work: Workspace,
+    subject: Mapping[str, str],
+    entry: Approver,
+    reason: str,
+    since: str | None,
+    as_: str | None,
+    key: Path | None,
+) -> Result:
+    """Say of a key that signs no more since when somebody else had it."""
+    if since is None:
+        raise UsageError("--former-key says since when somebody else had it: add --compromised-since TIME")
+    if entry.revoked_seq is not None and entry.compromised_since == since:
+        return unchanged(work, "approver-revoke", entry.email)
+    return change(
+        work,
+        "approver-revoke",
+        action="approver.revoke",
+        subject=subject,
+        data={"reason": reason, "compromised_since": since, "key": entry.key},
+        as_=as_,
+        key=key,
+        id=entry.email,
+        next="mreg verify",
     )
 
 

@@ -10,12 +10,13 @@ from manual_registry.adapters import keys
 from manual_registry.core import events as kinds
 from manual_registry.core import gate_exceptions
 from manual_registry.core.controls import details
+from manual_registry.core.decide.closing import refuse_closed
 from manual_registry.core.decide.signing import RECOVERY
 from manual_registry.core.errors import ControlRefused, ExceptionUnfit, raise_for
 from manual_registry.core.ledger import Draft
 from manual_registry.core.sshkeys import parse_public_key
 from manual_registry.core.state import State
-from manual_registry.core.statements import CONTROL_NAMESPACE, control_line
+from manual_registry.core.statements import CONTROL_NAMESPACE, control_line, fingerprint
 from manual_registry.core.values import email, free_text, label, person
 from manual_registry.registry.access import read, writing
 from manual_registry.registry.asking import change, unchanged
@@ -76,6 +77,7 @@ def recover(work: Workspace, who: str, *, public_key: Path, recovery_key: Path) 
     active = known if known is not None and known.revoked_seq is None else None
     if active is not None and (active.name, active.key, active.added_by) == (name, data["key"], RECOVERY):
         return unchanged(work, "approver-recover", address)
+    refuse_closed(state)
     if state.recovery_key is None:
         raise ControlRefused(
             "this registry has no recovery key; it was made without one",
@@ -108,7 +110,11 @@ def recover(work: Workspace, who: str, *, public_key: Path, recovery_key: Path) 
     with writing(work) as loaded:
         work.append(loaded, build)
     if active is not None:
-        work.warn(f"{address}'s former key is revoked by that: what it signed before stands, it signs nothing any more")
+        stolen = f"approver revoke {address} --former-key {fingerprint(active.key)} --compromised-since TIME"
+        work.warn(
+            f"{address}'s former key is revoked by that: what it signed before stands, it signs nothing any more"
+            f" (if it was stolen, tell since when: mreg {stolen})"
+        )
     work.warn(f"{address} is a lead now, by the recovery key: tell everyone, and revoke the leads whose keys are lost")
     return work.result("approver-recover", loaded, id=address, next="mreg approver list")
 

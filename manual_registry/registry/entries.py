@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from manual_registry.core import approvals, controls
 from manual_registry.core import events as kinds
 from manual_registry.core.decide.approvals import closed
+from manual_registry.core.decide.closing import refusal as ended
 from manual_registry.core.errors import BadTime, DateInFuture, RegistryError
 from manual_registry.core.ledger import Draft
 from manual_registry.core.request_rows import sign_hint
@@ -94,7 +95,8 @@ def _on_models(state: State, one: Difference, found: Sorted, entries: dict[str, 
 def _take(work: Workspace, loaded: Loaded, request: Request, entry: Entry, done: Synced) -> None:
     """Validate an entry; complete and good: an event; else it stays and Check says why."""
     if request.status != "requested":
-        refusal = closed(request)
+        over = loaded.state.closed if request.status == "lapsed" else None
+        refusal: RegistryError = closed(request) if over is None else ended(over)
         signed = request.status == "signed" and approvals.is_open(request)
         told = f"approval {request.id} is signed already" if signed else f"{refusal.message} ({refusal.hint})"
         done.problem(entry.first, f"{told}; put back")

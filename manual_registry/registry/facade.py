@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from manual_registry.registry.commands.adopt import AdoptCommands
 from manual_registry.registry.commands.approve import ApproveCommands
 from manual_registry.registry.commands.change import ChangeCommands
+from manual_registry.registry.commands.ending import EndingCommands
 from manual_registry.registry.commands.gates import GateCommands
 from manual_registry.registry.commands.read import ReadCommands
 from manual_registry.registry.commands.roster import RosterCommands
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from manual_registry.core.results import Result
 
 
-class Registry(ReadCommands, ChangeCommands, AdoptCommands, ApproveCommands, RosterCommands, GateCommands):
+class Registry(
+    ReadCommands, ChangeCommands, AdoptCommands, ApproveCommands, RosterCommands, GateCommands, EndingCommands
+):
     """An opened registry.
 
     Every writing method returns a :class:`~manual_registry.core.results.Result`; every method raises

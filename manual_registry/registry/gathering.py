@@ -1,6 +1,6 @@
 """What `register` and `attach` are told, gathered from options, the metadata file, git, DVC and CI.
 
-Rules held here: options win over the file; paths in the file are relative to it; everything that is wrong is told at
+Rules held here: options win over the file, and the file over a run's word; paths in the file are relative to it; everything that is wrong is told at
 once; each file is read once, and the bytes that were understood are the bytes that are kept as evidence.
 """
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from manual_registry.core.canonical import encode
-from manual_registry.core.errors import BadValue, FieldFilled, Json, raise_for
+from manual_registry.core.errors import BadValue, FieldFilled, Json, PathEscapes, raise_for
 from manual_registry.core.gates import GateReport, report_document
-from manual_registry.core.metadata import CARD_FIELDS, Metadata
+from manual_registry.core.metadata import CARD_FIELDS, Metadata, completed
 from manual_registry.core.times import normal_stamp
 from manual_registry.core.values import free_text, label, line_text
 from manual_registry.registry.given import File, Gathered, Given
@@ -38,6 +38,9 @@ def gather(given: Given, *, repository_at: Path | None, environ: Mapping[str, st
     """
     found = Gathered()
     told = _metadata(found, given)
+    if given.run is not None:
+        told = completed(told, given.run.metadata)
+        found.files.append(File(kind="other", path=Path(given.run.name), data=given.run.record))
     base = given.metadata.parent if given.metadata else Path()
     _tables(found, given, told)
     _files(found, given, told, base)
@@ -197,10 +200,16 @@ def _beside(found: Gathered, given: Given, base: Path, name: str | None, kind: s
         return None
     from manual_registry.adapters.confined import allowed_path, path_beside
 
+    def allowed() -> Path:
+        path = allowed_path(given.within, name, base=base, where="metadata file")
+        if given.ours is not None and given.ours(path):
+            raise PathEscapes(f"metadata file {name!r}: belongs to the registry itself", location="metadata file")
+        return path
+
     if not given.within:
         where = f"{_name(given.metadata)}: {kind}"
         return found.attempt(lambda: path_beside(base, name, where=where, option=f"--{kind}"))
-    return found.attempt(lambda: allowed_path(given.within, name, base=base, where="metadata file"))
+    return found.attempt(allowed)
 
 
 def keep_all(found: Gathered, add: Callable[[File], Evidence]) -> dict[str, Any]:

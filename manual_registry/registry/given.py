@@ -9,8 +9,18 @@ from typing import Any, TypeVar
 
 from manual_registry.core.errors import RegistryError
 from manual_registry.core.gates import GateReport
+from manual_registry.core.metadata import Metadata
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSaid:
+    """What a run of a tracking server says; ``name`` and ``record`` are the file that keeps all of it as evidence."""
+
+    metadata: Metadata
+    name: str
+    record: bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,7 +28,9 @@ class Given:
     """The options of `register` and `attach`, as given; None or empty: not given.
 
     ``metrics_text`` is what a person typed into a cell; it counts where no file brings metrics. ``within``: the files
-    that the metadata file names must lie below one of these directories (somebody else than the caller wrote it).
+    that the metadata file names must lie below one of these directories (somebody else than the caller wrote it), and not
+    be ``ours``: what the registry itself has made.
+    ``run`` counts where neither an option nor the metadata file says anything.
     """
 
     metadata: Path | None = None
@@ -38,6 +50,8 @@ class Given:
     evidence: Sequence[Path] = ()
     metrics_text: str | None = None
     within: Sequence[Path] = ()
+    ours: Callable[[Path], bool] | None = None
+    run: RunSaid | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from manual_registry.adapters import remover
 from manual_registry.adapters.ledger_files import LedgerFiles
 from manual_registry.core.errors import NameTaken, RegistryError
 from manual_registry.core.ledger import Event, file_name, parse_event
-from manual_registry.registry.roots import refuse_address
+from manual_registry.registry.roots import has_ledger, refuse_address
 
 #: The directories that `init` makes, in order.
 DIRECTORIES = (
@@ -61,6 +61,13 @@ def begun(root: Path, data: Mapping[str, Any], texts: Callable[[Event], Mapping[
 
 def _taken(root: Path, taken: list[str]) -> NameTaken:
     registry = configs.FILE in taken and "ledger" in taken
+    if configs.FILE not in taken and has_ledger(root):
+        return NameTaken(
+            f"{root} is a registry whose {configs.FILE} is gone; nothing was touched",
+            location=str(root),
+            details={"taken": list(taken)},
+            hint=f"mreg --registry {shlex.quote(str(root))} policy restore",
+        )
     return NameTaken(
         f"{root} has {', '.join(taken)} already; nothing was touched",
         location=str(root),

@@ -87,7 +87,7 @@ class Handing:
         outcome = Outcome(model=record.model, version=record.version)
         before = self.writer.written
         try:
-            wanted = self.sources.entities(self.sources.loaded.state, record)
+            wanted = self.sources.entities(self.sources.told(), record)
             outcome.digest, outcome.remarks = wanted.digest(), wanted.remarks
             mismatches = _Version(self, shelf, record, wanted, outcome).handle()
         except ArtefactFinding as problem:

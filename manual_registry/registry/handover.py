@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from manual_registry.core import events as kinds
+from manual_registry.core.decide.closing import refuse_closed
 from manual_registry.core.decide.exports import LISTED
 from manual_registry.core.errors import Busy, ModelUnknown, UsageError
 from manual_registry.core.handover import mapping
@@ -109,6 +110,8 @@ def export_mlflow(
     if has_user:
         work.warn("user and password in --tracking-uri are not used; set MLFLOW_TRACKING_USERNAME and _PASSWORD")
     loaded = read(work)
+    if not dry_run and not verify_only:
+        refuse_closed(loaded.state)
     models = _models(loaded.state, model)
     server = servers.connect(address)
     action = "dry-run" if dry_run else "check" if verify_only else "export"
@@ -164,7 +167,7 @@ def _all(handing: Handing, models: Sequence[str], done: Handover) -> None:
 
 
 def _model(handing: Handing, shelf: Shelf, done: Handover) -> None:
-    state = handing.sources.loaded.state
+    state = handing.sources.told()
     wanted = mapping.model_entities(state, shelf.model, production_alias=handing.production_alias)
     done.remarks += [{"model": shelf.model, "version": None, **one.document()} for one in wanted.remarks]
     if handing.action == "export":

@@ -31,6 +31,15 @@ class Sources:
     loaded: Loaded
     _states: dict[int, State] = field(default_factory=dict)
 
+    def told(self) -> State:
+        """Return what is brought over and compared: the ledger as it is now; of a closed register, as it was before.
+
+        Nothing is exported after the end (RP-22). A note or an archiving that came later is no difference that anybody
+        could settle.
+        """
+        closed = self.loaded.state.closed
+        return self.loaded.state if closed is None else self._at(closed.seq - 1)
+
     def entities(self, state: State, record: VersionState) -> VersionEntities:
         """Return what ``record``, of ``state``, is in MLflow; raises when the stored manifests are not as registered."""
         content = recorded_content(self.work, self.loaded.state.versions[record.model, record.version])
@@ -46,6 +55,9 @@ class Sources:
         seq = int(text) if text.isdecimal() and len(text) < 12 else 0
         if not 0 < seq <= self.loaded.head[0]:
             return None
+        return self._at(seq)
+
+    def _at(self, seq: int) -> State:
         if seq == self.loaded.head[0]:
             return self.loaded.state
         if seq not in self._states:

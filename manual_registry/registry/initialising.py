@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from manual_registry.adapters import config as configs
 from manual_registry.adapters import keys
 from manual_registry.adapters.ledger_files import LedgerFiles
+from manual_registry.core import closing
 from manual_registry.core import events as kinds
 from manual_registry.core.errors import Json, NameTaken, UsageError, raise_for
 from manual_registry.core.folding import apply
@@ -22,6 +23,7 @@ from manual_registry.registry.half_made import DIRECTORIES, begun
 from manual_registry.registry.roots import is_address
 
 if TYPE_CHECKING:
+    from manual_registry.core.records import Closed
     from manual_registry.core.results import Result
     from manual_registry.registry.workspace import Clock, Workspace
 
@@ -133,7 +135,7 @@ def _warn_about_leads(work: Workspace, state: State) -> None:
         work.warn(f"there is one lead only: {lost}what they register themselves nobody can approve; enrol a second one")
 
 
-def root_texts(genesis: Event) -> dict[str, str]:
+def root_texts(genesis: Event, closed: Closed | None = None) -> dict[str, str]:
     """Return what README.txt, FORMAT.md and .gitattributes say in the registry that ``genesis`` began."""
     from manual_registry.adapters.templates import render
 
@@ -142,6 +144,7 @@ def root_texts(genesis: Event) -> dict[str, str]:
         "risk": genesis.data["risk"],
         "registry_id": genesis.hash.removeprefix("sha256:")[:32],
         "created": genesis.at[:10],
+        "closed": closing.document(closed),
     }
     return {
         "README.txt": render("README.txt.j2", **facts),

@@ -38,7 +38,13 @@ def code_and_data(
         found.warnings.append(f"no commit was named; {commit or 'none'} is checked out in {given.repo} and was taken")
     found.named |= {name for name, value in (("code", commit), ("training_data", references)) if value}
     author = job.commit_author if job and commit and commit.lower() == job.commit else None
-    found.fields["code"] = found.attempt(lambda: _code(found, commit, told, repository, author)) if commit else None
+    if commit and not given.commit and given.run is not None and commit == given.run.metadata.code_commit:
+        repository_of_commit = _that_has(found, given, repository, commit)
+    else:
+        repository_of_commit = repository
+    found.fields["code"] = (
+        found.attempt(lambda: _code(found, commit, told, repository_of_commit, author)) if commit else None
+    )
     found.fields["training_data"] = _data(found, references, repository)
     found.fields["ci"] = {name: value for name, value in asdict(job).items() if value} if job else None
     if job and not found.fields["pipeline_run"]:
@@ -60,6 +66,20 @@ def _repository(found: Gathered, given: Given, repository_at: Path | None) -> Gi
         if repository is not None:
             return repository
     return None
+
+
+def _that_has(found: Gathered, given: Given, repository: GitRepository | None, commit: str) -> GitRepository | None:
+    """Return the repository, unless nobody named it and it is not the one of a run's commit: a run may be from anywhere."""
+    from manual_registry.core.errors import CommitUnknown
+
+    if repository is None or given.repo is not None:
+        return repository
+    try:
+        repository.resolve(commit)
+    except CommitUnknown:
+        found.warnings.append(f"{repository.directory.name}, found from here, does not have the run's commit")
+        return None
+    return repository
 
 
 def _code(

@@ -112,7 +112,7 @@ def _pending(work: Workspace, loaded: Loaded, up_to: int, view: View | None = No
                 own,
                 values={heading: cells for heading, cells in values.items() if cells},
                 comments={spot: text for spot, text in own.comments.items() if spot[0] in late},
-                note=("An older sheet", _note(records, kept), kept),
+                note=("An older register" if kept.endswith(".json") else "An older sheet", _note(records, kept), kept),
                 original=_original(work, records, kept, sha256) if len(late) == len(records) else None,
             )
         )

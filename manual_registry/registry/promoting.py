@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from manual_registry.core import approvals, ratifying
 from manual_registry.core import events as kinds
+from manual_registry.core.decide.closing import refuse_closed
 from manual_registry.core.decide.stages import last_used
 from manual_registry.core.errors import ArtefactChanged, RegistryError
 from manual_registry.core.ledger import Draft
@@ -42,6 +43,7 @@ def promote(
     state, record = before.state, find(work, before.state, ref)
     if record.stage == wanted.value:
         return _stands(work, "promote", record.ref)
+    refuse_closed(state)
     work.trust(before, record.model)
     identity = identity_for(work, state, credentials, wanted)
     forward = wanted is not Stage.EXPERIMENTAL
@@ -134,6 +136,7 @@ def rollback(
     before, record = known.state, find(work, known.state, f"{model_name(model)}@{to}")
     if record.stage == Stage.PRODUCTION.value:
         return _stands(work, "rollback", record.ref)
+    refuse_closed(before)
     work.trust(known, record.model)
     identity = identity_for(work, before, credentials, Stage.PRODUCTION)
     observed = observed_blake3(work, record, progress=progress)

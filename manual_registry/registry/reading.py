@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from manual_registry.core import documents, gate_exceptions
+from manual_registry.core import closing, documents, gate_exceptions
 from manual_registry.core.canonical import decode
 from manual_registry.core.errors import ModelUnknown, WorkbookUnreadable
 from manual_registry.core.resolve import is_symbolic
@@ -107,6 +107,7 @@ def status(work: Workspace) -> dict[str, Any]:
         "risk": state.risk.value,
         "registry_id": state.registry_id,
         "continues": dict(state.continues) if state.continues else None,
+        "closed": closing.document(state.closed),
         "root": str(work.root),
         "models": len(state.models),
         "counts": {stage.value: counts.get(stage.value, 0) for stage in Stage},
@@ -166,6 +167,8 @@ def _next(state: State, pending: list[dict[str, Any]], moves: list[str], behind:
     commands = [f"mreg approval show {one['id']}" for one in pending[:2]]
     commands += ["mreg archive --pending"] if moves else []
     commands += ["mreg sync"] if behind else []
+    if state.closed is not None:
+        return [*commands, "mreg verify"][:4]
     if not state.approvers and state.risk is not Risk.MINIMAL:
         commands.append('mreg approver add "Name <email>" --role ai-governance-lead --public-key KEY.pub --as EMAIL')
     if not state.versions:

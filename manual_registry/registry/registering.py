@@ -1,20 +1,19 @@
-"""`register` and `attach` (clauses RP-1, RP-12, RP-16): what is told and copied becomes one event."""
+"""`register` (clauses RP-1, RP-12, RP-16): what is told and copied becomes one event; :mod:`attaching` adds to it later."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manual_registry.core import events as kinds
 from manual_registry.core.canonical import dump
+from manual_registry.core.decide.closing import refuse_closed
 from manual_registry.core.decide.registration import (
-    FILLABLE_LATER,
-    fillable,
     identifier,
     missing_fields,
-    not_archived,
     refuse_missing,
     taken,
 )
@@ -27,7 +26,6 @@ from manual_registry.registry.access import writing
 from manual_registry.registry.gathering import gather, keep_all
 from manual_registry.registry.given import Gathered, Given
 from manual_registry.registry.lineage import relative_path
-from manual_registry.registry.references import find
 
 if TYPE_CHECKING:
     from manual_registry.adapters.staging import Staged
@@ -47,23 +45,65 @@ def register(
     progress: Progress | None = None,
 ) -> Result:
     """Register a version; see :meth:`manual_registry.Registry.register`."""
+    wanted = sought(work, model, version)
+    hint = f"mreg register {wanted.model} {wanted.version} {shlex.quote(printable(str(path)))} --template metadata.yaml"
+    found = gathered(work, wanted, given, beside=path.absolute().parent, path=path, hint=hint)
+    return brought(work, wanted, found, path, dereference=dereference, progress=progress)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """The version that is to be: its name, whether it is the ``next`` one, and the state that this was found in."""
+
+    state: State
+    model: ModelName
+    version: Version
+    is_next: bool
+
+
+def sought(work: Workspace, model: str, version: str) -> Wanted:
+    """Return the version that ``model`` and ``version`` (``next``: count up) name.
+
+    Raises :class:`BadName` and its kind, :class:`RegistryClosed` where it does not stand already.
+    """
     name = model_name(model)
     state = work.load().state
-    wanted = next_version(state, name) if version == "next" else version_name(version)
-    found = _gathered(work, state, name, wanted, path, given)
-    standing = state.version(name, wanted)
+    is_next = version == "next"
+    if is_next or state.version(name, version_name(version)) is None:
+        refuse_closed(state)
+    named = next_version(state, name) if is_next else version_name(version)
+    return Wanted(state=state, model=name, version=named, is_next=is_next)
+
+
+def brought(
+    work: Workspace,
+    wanted: Wanted,
+    found: Gathered,
+    path: Path,
+    *,
+    dereference: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Copy ``path`` in as the version that is wanted, and write its event."""
+    standing = wanted.state.version(wanted.model, wanted.version)
     if standing is not None:
         _refuse_other_content(standing, path, dereference)
-    with work.storage.stage(path, dereference=dereference, progress=progress) as staged:
+    return entered(work, wanted, found, work.storage.stage(path, dereference=dereference, progress=progress))
+
+
+def entered(work: Workspace, wanted: Wanted, found: Gathered, staged: Staged) -> Result:
+    """Write the event of what was staged; the same as a version that stands changes nothing, anything else is refused."""
+    name, version = wanted.model, wanted.version
+    with staged:
         members = _members(work, staged, found)
         with writing(work) as loaded:
-            if version == "next":
-                wanted = next_version(loaded.state, name)
-            standing = loaded.state.version(name, wanted)
+            if wanted.is_next:
+                version = next_version(loaded.state, name)
+            standing = loaded.state.version(name, version)
             if standing is not None:
                 staged.discard()
                 return _again(work, loaded, standing, members, found.assumed)
-            record = _write(work, loaded, name, wanted, staged, members)
+            record = _write(work, loaded, name, version, staged, members)
             _tell(work, loaded, record, found, staged.content.left_out)
     lacking = _lacking(work, loaded.state, record)
     return work.result("register", loaded, record, next=_after(loaded.state, record, lacking), notes=_told(lacking))
@@ -97,12 +137,19 @@ def next_version(state: State, model: ModelName) -> Version:
     return version_name(candidate)
 
 
-def _gathered(work: Workspace, state: State, model: ModelName, version: Version, path: Path, given: Given) -> Gathered:
-    """Gather, and raise everything that can be told before a byte is copied: all at once."""
-    place = given.metadata.absolute().parent if given.metadata else path.absolute().parent
+def gathered(
+    work: Workspace, wanted: Wanted, given: Given, *, beside: Path | None, path: Path | None, hint: str
+) -> Gathered:
+    """Gather, and raise everything that can be told before a byte is copied: all at once.
+
+    ``path`` None: what will be copied is not on this machine. ``beside``: where a repository is looked for first when no
+    metadata file was named. ``hint`` says what brings fields that are missing.
+    """
+    state, model, version = wanted.state, wanted.model, wanted.version
+    place = given.metadata.absolute().parent if given.metadata else beside
     found = gather(given, repository_at=place, environ=work.environ)
     problems = list(found.problems)
-    if not path.exists() and not path.is_symlink():
+    if path is not None and not path.exists() and not path.is_symlink():
         problems.append(
             ArtefactMissing(
                 f"{printable(str(path))}: there is no such file or directory", location=printable(str(path))
@@ -116,7 +163,6 @@ def _gathered(work: Workspace, state: State, model: ModelName, version: Version,
         told = {**found.fields, "card": found.card, **{file.kind: True for file in found.files}}
         wrong = {problem.location.split(": ")[-1].split(".")[0] for problem in problems if problem.location}
         absent = [name for name in missing_fields(state, told) if name not in wrong | found.named]
-        hint = f"mreg register {model} {version} {shlex.quote(printable(str(path)))} --template metadata.yaml"
         problems += refuse_missing(absent, f"{model}@{version}", hint=hint)
     raise_for(problems)
     return found
@@ -254,100 +300,6 @@ def _after(state: State, record: VersionState, lacking: list[RegistryError]) -> 
     if state.policy.needs_approval(Stage.STAGING, has_lead=state.has_lead):
         return f"mreg approval request {record.ref} --to staging"
     return f"mreg promote {record.ref} --to staging"
-
-
-# -- attach -----------------------------------------------------------------------------------------------
-
-
-def attach(work: Workspace, ref: str, given: Given) -> Result:
-    """Add evidence, fill empty fields; see :meth:`manual_registry.Registry.attach`."""
-    found = gather(given, repository_at=None, environ=work.environ, code=False)
-    raise_for(found.problems)
-    with writing(work) as loaded:
-        record = find(work, loaded.state, ref)
-        raise_for(not_archived(record))
-        _fill_in_late(work, record, found, given)
-        fields = _new_fields(record, found)
-        attaching = work.storage.attach(record.model, record.version)
-        try:
-            kept = keep_all(found, lambda file: attaching.add(file.kind, file.path, data=file.data))
-            data = _attachment(record, kept, fields)
-        except BaseException:
-            attaching.discard()
-            raise
-        try:
-            if any(data.values()):
-                _append_attachment(work, loaded, record, data)
-        except RegistryError:
-            attaching.discard()
-            raise
-        except BaseException:  # Ctrl-C: the event may stand already, the next writing command sees which
-            attaching.leave()
-            raise
-        if not loaded.written:
-            attaching.discard()
-            return work.result("attach", loaded, record, notes=("all of that is there already",))
-        attaching.finish()
-    return work.result("attach", loaded, record, next=f"mreg show {record.ref}")
-
-
-def _fill_in_late(work: Workspace, record: VersionState, found: Gathered, given: Given) -> None:
-    """A baseline entry may get its code and data later: look them up as at a registration."""
-    if record.adopted is None or not any(found.fields.get(name) for name in FILLABLE_LATER):
-        return
-    place = given.metadata.absolute().parent if given.metadata else None
-    late = gather(Given(metadata=given.metadata), repository_at=place, environ={})  # nothing of a CI job counts here
-    raise_for(late.problems)
-    work.warn(*late.warnings)
-    found.fields |= {name: late.fields[name] for name in FILLABLE_LATER if late.fields.get(name)}
-    code = found.fields.get("code")
-    if isinstance(code, dict):
-        found.fields["code"] = {**code, "path": relative_path(code["path"], work.root)}
-
-
-def _new_fields(record: VersionState, found: Gathered) -> dict[str, Any]:
-    given = {name: value for name, value in found.fields.items() if value not in (None, [], {}, "") and name != "ci"}
-    return {
-        name: value
-        for name, value in given.items()
-        if name not in fillable(record) or not _stands(name, value, record.value(name))
-    }
-
-
-def _stands(name: str, value: Any, standing: Any) -> bool:
-    if name == "code" and value and standing:
-        return bool(value["commit"] == standing["commit"])
-    return dump({"v": value}) == dump({"v": standing})
-
-
-def _attachment(record: VersionState, kept: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
-    known = {item["path"] for item in record.evidence}
-    reports = {(gate["path"], gate["gate"]) for gate in record.gates}
-    card = (
-        kept["card"]
-        if kept["card"] and (record.card is None or kept["card"]["sha256"] != record.card["sha256"])
-        else None
-    )
-    environment = kept["environment"]
-    if environment and record.environment and environment["sha256"] == record.environment["sha256"]:
-        environment = None
-    return {
-        "evidence": [item for item in kept["evidence"] if item["path"] not in known],
-        "gates": [gate for gate in kept["gates"] if (gate["path"], gate["gate"]) not in reports],
-        "card": card,
-        "environment": environment,
-        "fields": fields,
-    }
-
-
-def _append_attachment(work: Workspace, loaded: Loaded, record: VersionState, data: dict[str, Any]) -> None:
-    subject = {"model": record.model, "version": record.version}
-    opened = [name for name in record.requests if loaded.state.requests[name].status in ("requested", "signed")]
-    work.append(loaded, lambda _state, _at: Draft(type=kinds.ATTACHED, subject=subject, data=data))
-    if opened:
-        work.warn(
-            f"approval {', '.join(opened)} lapsed: {record.ref} is not what was asked about any more; request again"
-        )
 
 
 def template(work: Workspace, path: Path, *, repo: Path | None) -> str:

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from manual_registry.core import controls, gate_exceptions, ratifying
+from manual_registry.core import closing, controls, gate_exceptions, ratifying
 from manual_registry.core import events as kinds
 from manual_registry.core.canonical import decode
 from manual_registry.core.controls import Asked
@@ -42,13 +42,17 @@ if TYPE_CHECKING:
     from manual_registry.registry.workspace import Loaded, Workspace
 
 
-def listing(work: Workspace, *, pending: bool) -> list[dict[str, Any]]:
-    """Return the approvals, oldest first; ``pending``: those that wait for a person."""
+def listing(work: Workspace, *, pending: bool, at_once: bool = False) -> list[dict[str, Any]]:
+    """Return the approvals, oldest first; ``pending``: those that wait for a person.
+
+    With ``at_once`` also the changes that a lead signed without being asked.
+    """
     loaded = read(work)
     state = loaded.state
     asked: list[Request | Asked] = [*state.requests.values(), *state.baselines.values(), *state.controls.values()]
     doubts = doubted.findings(work, state, loaded.events)
     rows = [_row(work, state, one, doubts) for one in asked]
+    rows += [_at_once_row(one, doubts) for one in loaded.events if at_once and _at_once(one)]
     rows.sort(key=lambda row: int(str(row["id"])[1:]))
     return [row for row in rows if not pending or row["status"] in ("requested", "filled")]
 
@@ -143,14 +147,22 @@ def _signed_at_once(loaded: Loaded, name: str) -> Event | None:
     return event if fits else None
 
 
-def _show_at_once(work: Workspace, loaded: Loaded, event: Event) -> dict[str, Any]:
-    """Return what was signed, as `approval show` tells it of a request."""
-    actions = {kind: action for action, kind in controls.ACTIONS.items()}
-    action = actions.get(event.type, event.type)
-    doubt = doubted.told_of(doubted.findings(work, loaded.state, loaded.events), event.seq)
-    what = controls.told(action, event.subject, event.data)
+def _at_once(event: Event) -> bool:
+    """Tell whether the event holds the signature of a change that nobody had asked for."""
+    control = event.data.get("control") or {"request": None}
+    return "request" not in control
+
+
+def _action(event: Event) -> str:
+    if event.type == kinds.RECOVERED:
+        return "approver.recover"
+    return next((action for action, kind in controls.ACTIONS.items() if kind == event.type), event.type)
+
+
+def _at_once_row(event: Event, doubts: Sequence[Finding]) -> dict[str, Any]:
+    """Return the entry of a change that was signed at once: in force with its event, so ``used``."""
+    action, doubt = _action(event), doubted.told_of(doubts, event.seq)
     return {
-        "schema": "manual-registry/approval-show/1",
         "id": f"C{event.seq}",
         "kind": controls.KINDS.get(action, action),
         "model": event.subject.get("model"),
@@ -159,12 +171,24 @@ def _show_at_once(work: Workspace, loaded: Loaded, event: Event) -> dict[str, An
         "status": "used",
         "approver": event.data["control"]["signer"],
         "problems": [doubt.message] if doubt else [],
-        "what": what,
+        "what": controls.told(action, event.subject, event.data),
+    }
+
+
+def _show_at_once(work: Workspace, loaded: Loaded, event: Event) -> dict[str, Any]:
+    """Return what was signed, as `approval show` tells it of a request."""
+    row = _at_once_row(event, doubted.findings(work, loaded.state, loaded.events))
+    return {
+        "schema": "manual-registry/approval-show/1",
+        **row,
         "from": None,
         "requested_at": event.at,
         "requested_by": event.actor,
         "issued": [],
-        "review": {"what": what, "details": _with_fingerprint(decode(controls.details(event.subject, event.data)))},
+        "review": {
+            "what": row["what"],
+            "details": _with_fingerprint(decode(controls.details(event.subject, event.data))),
+        },
         **_signature_in(event),
         "next": "mreg approval list",
     }
@@ -210,6 +234,8 @@ def _control_review(state: State, asked: ControlRequest) -> dict[str, Any]:
             for one in differences(governed(state), asked.data)
         ]}  # fmt: skip
     details = _with_fingerprint({**decode(controls.details(asked.subject, asked.data)), **_failing(state, asked)})
+    if asked.action == closing.ACTION and asked.status == "requested":
+        details["afterwards"] = "; ".join(closing.consequences(state)) or None
     return {"what": controls.told(asked.action, asked.subject, asked.data), "details": details}
 
 

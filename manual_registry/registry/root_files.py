@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from manual_registry.core import allowed_signers
 from manual_registry.core.audit import finding
+from manual_registry.core.closing import closed_text
 from manual_registry.core.errors import RegistryError, StorageUnexpected
 from manual_registry.core.results import Finding, Severity
 
@@ -51,7 +52,7 @@ def _explanations(work: Workspace, loaded: Loaded) -> list[Finding]:
     from manual_registry.registry.initialising import root_texts
 
     found = []
-    for name, text in root_texts(loaded.events[0]).items():
+    for name, text in root_texts(loaded.events[0], loaded.state.closed).items():
         try:
             standing = (work.root / name).read_bytes()
         except OSError:
@@ -65,3 +66,27 @@ def _explanations(work: Workspace, loaded: Loaded) -> list[Finding]:
 
 def _told(name: str, why: str, severity: Severity) -> Finding:
     return Finding(code=EXPLANATION, severity=severity, location=name, message=f"{name} {why}", clause="RP-15")
+
+
+# -- the end of a register --------------------------------------------------------------------------------
+
+README: Final = "README.txt"
+
+
+def tell_closed(work: Workspace, loaded: Loaded) -> None:
+    """Let README.txt say that the register is closed and where it goes on; what somebody wrote there is set aside."""
+    closed = loaded.state.closed
+    if closed is None:
+        return
+    from manual_registry.adapters.files import put_if_absent, write_atomic
+    from manual_registry.registry.initialising import root_texts
+
+    path, genesis = work.root / README, loaded.events[0]
+    found = path.read_bytes() if path.is_file() else None
+    if found is not None and closed_text(closed).encode() in found:
+        return  # said there; whether the rest is as it was rendered is told by `verify`
+    if found is not None and found != root_texts(genesis)[README].encode():
+        aside = path.with_name(f"README.{closed.seq}.set-aside.txt")
+        put_if_absent(aside, found)
+        work.warn(f"{README} was not as this tool renders it; it was kept as {aside.name} and rendered anew")
+    write_atomic(path, root_texts(genesis, closed)[README].encode())

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from manual_registry.adapters.confined import allowed_path
 from manual_registry.adapters.workbook_place import belongs_to_registry
 from manual_registry.core import events as kinds
+from manual_registry.core.decide.closing import refusal
 from manual_registry.core.errors import FieldMissing, PathEscapes, RegistryError
 from manual_registry.core.ledger import Draft
 from manual_registry.core.syncing import Item
@@ -56,6 +57,10 @@ def register_all(
             continue
         if not is_version(row.cells):
             continue
+        over = _over(done, row)
+        if over is not None:
+            _problem(row, over, done)
+            continue
         problems = typed_problems(row.cells, row.formulas)
         if problems:
             _pending(row, "; ".join([*problems, *_misplaced(work, row, from_)]), done)
@@ -65,6 +70,14 @@ def register_all(
         except RegistryError as refusal:
             raise_unless_about(refusal)
             _refused(row, refusal, done)
+
+
+def _over(done: Synced, row: TypedRow) -> str | None:
+    """Return that the register is closed, for a row that would be a new version of it; None: go on."""
+    state = done.loaded.state if done.loaded is not None else None
+    if state is None or state.closed is None or state.version(_cell(row, "Model") or "", _cell(row, "Version") or ""):
+        return None
+    return refusal(state.closed).message
 
 
 def _line(row: TypedRow, message: str) -> Item:
@@ -129,7 +142,9 @@ def _register(work: Workspace, row: TypedRow, present: Collection[str], done: Sy
     allowed = _allowed(work, from_)
     path = allowed_path(allowed, _cell(row, "Storage location") or "", where="Storage location")
     _refuse_ours(work, row, path)
-    result = register(work, _cell(row, "Model") or "", _cell(row, "Version") or "", path, _given(row, path, allowed))
+    result = register(
+        work, _cell(row, "Model") or "", _cell(row, "Version") or "", path, _given(work, row, path, allowed)
+    )
     done.events += list(result.events)
     ref = f"{result.model}@{result.version}"
     if ref in present or ref in done.adopt.values():
@@ -148,13 +163,8 @@ def _register(work: Workspace, row: TypedRow, present: Collection[str], done: Sy
 
 
 def _refuse_ours(work: Workspace, row: TypedRow, path: Path) -> None:
-    """Refuse what the registry itself has made, or a folder that holds some of it.
-
-    A version's own files are passed on: the row may be one of a version that is registered already.
-    """
-    root, book = Path(os.path.realpath(work.root)), Path(os.path.realpath(work.workbook_path))
-    stored = path.is_relative_to(root / "models" / (_cell(row, "Model") or "?") / (_cell(row, "Version") or "?"))
-    if stored or not (belongs_to_registry(root, path) or path == book or root.is_relative_to(path)):
+    """Refuse what the registry itself has made, or a folder that holds some of it."""
+    if not _ours(work, row, path):
         return
     raise PathEscapes(
         f"Storage location {_cell(row, 'Storage location')!r}: belongs to the registry itself; type where your model file"
@@ -163,7 +173,18 @@ def _refuse_ours(work: Workspace, row: TypedRow, path: Path) -> None:
     )
 
 
-def _given(row: TypedRow, path: Path, allowed: list[Path]) -> Given:
+def _ours(work: Workspace, row: TypedRow, path: Path) -> bool:
+    """Tell whether the registry has made ``path``, or something in it.
+
+    A version's own files are passed on: the row may be one of a version that is registered already.
+    """
+    root, book = Path(os.path.realpath(work.root)), Path(os.path.realpath(work.workbook_path))
+    if path.is_relative_to(root / "models" / (_cell(row, "Model") or "?") / (_cell(row, "Version") or "?")):
+        return False
+    return belongs_to_registry(root, path) or path == book or root.is_relative_to(path)
+
+
+def _given(work: Workspace, row: TypedRow, path: Path, allowed: list[Path]) -> Given:
     trained = _cell(row, "Training date")
     midnight = _MIDNIGHT.fullmatch(trained or "")
     return Given(
@@ -175,6 +196,7 @@ def _given(row: TypedRow, path: Path, allowed: list[Path]) -> Given:
         owner=one_line(_cell(row, "Owner") or "") or None,
         metrics_text=_cell(row, "Evaluation metrics"),
         within=allowed,
+        ours=lambda named: _ours(work, row, named),
     )
 
 

@@ -29,6 +29,7 @@ from manual_registry.core.touches import is_control
 from manual_registry.core.values import Role
 from manual_registry.core.view import View
 from manual_registry.ports import Refreshed
+from manual_registry.registry.root_files import tell_closed
 
 if TYPE_CHECKING:
     from manual_registry.core.ledger import Event
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 def publish(work: Workspace, loaded: Loaded) -> None:
     """Bring every view to the head; what fails is told, not raised."""
-    for step in (_approval_copies, _allowed_signers, _workbook):
+    for step in (_approval_copies, _allowed_signers, tell_closed, _workbook):
         try:
             with os_errors(work.root):  # a temporary directory that is full, say
                 step(work, loaded)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from manual_registry.core.audit import finding
 from manual_registry.core.errors import WorkbookEdited
 from manual_registry.core.results import Finding, Severity
-from manual_registry.core.typed_cells import is_version
+from manual_registry.core.typed_cells import is_version, typed_problems
 from manual_registry.core.view import ColumnKind, row_number
 
 if TYPE_CHECKING:
@@ -27,16 +27,19 @@ TYPED_THERE: Final = "MR-V009"
 
 def difference_findings(place: str, found: Iterable[Difference], typed: Sequence[TypedRow]) -> Iterator[Finding]:
     """Yield what is to be said of each difference; ``place`` is the workbook, ``typed`` its rows without an id."""
-    foreign = {(row.sheet, row.number) for row in typed if row.sheet == "Models" and not is_version(row.cells)}
+    rows = {(row.sheet, row.number): row for row in typed}
     for one in found:
-        if (one.sheet, row_number(one.place)) not in foreign or one.row or one.column:
-            yield _finding(f"{place}:{one.place}", one)
+        row = rows.get((one.sheet, row_number(one.place))) if not (one.row or one.column) else None
+        if row is None or row.sheet != "Models" or is_version(row.cells):
+            yield _finding(f"{place}:{one.place}", one, row)
 
 
-def _finding(where: str, one: Difference) -> Finding:
+def _finding(where: str, one: Difference, row: TypedRow | None) -> Finding:
     if one.column is None and one.found == "typed" and not one.row:
         if one.sheet == "Models":
-            return _told(WAITS, where, "a typed row waits for sync", Severity.INFO)
+            lacks = "; ".join(typed_problems(row.cells, row.formulas)) if row is not None else ""
+            told = f"a typed row waits for sync{f', which will leave it as it is: {lacks}' if lacks else ''}"
+            return _told(WAITS, where, told, Severity.INFO)
         told = "a row that somebody typed: the register knows nothing of it, and sync reads rows on Models only"
         return _told(TYPED_THERE, where, told, Severity.WARNING)
     if one.column is None:

@@ -102,8 +102,9 @@ def test_enrolment_files(tmp_path: Path) -> None:
     with pytest.raises(BadEnrolment):
         identity.load_enrolment(file)
     file.write_text('{"keys": [], "keys": []}', encoding="utf-8")
-    with pytest.raises(MetadataUnreadable, match="twice"):
+    with pytest.raises(MetadataUnreadable, match="twice") as caught:
         identity.load_key_set(file)
+    assert caught.value.location == "anything.txt"  # as it is called, whatever it is read as
 
 
 # -- keys as text -----------------------------------------------------------------------------------------

@@ -379,8 +379,9 @@ def test_passphrase_on_a_real_terminal(terminal: bool, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": root, "LC_ALL": "C"}
     child = pexpect.spawn(sys.executable, arguments, cwd=str(tmp_path), env=environment, encoding="utf-8", timeout=20)
     if terminal:
-        child.expect("passphrase")
-        child.sendline("word")
+        for typed in ("mistyped", "word"):
+            child.expect("passphrase")
+            child.sendline(typed)
         child.expect(pexpect.EOF)
         assert keygen_verifies(tmp_path, key, (tmp_path / "message.out").read_text())
     else:
@@ -388,6 +389,19 @@ def test_passphrase_on_a_real_terminal(terminal: bool, tmp_path: Path) -> None:
         child.expect(pexpect.EOF)
     child.close()
     assert (child.exitstatus == 0) is terminal
+
+
+@needs_keygen
+def test_ssh_keygen_asks_again_three_times_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = keygen_key(tmp_path / "key", ["ed25519"], passphrase="word")
+    (tmp_path / "askpass").write_text(f"#!/bin/sh\necho asked >> {tmp_path / 'asked'}\necho wrong\n")
+    (tmp_path / "askpass").chmod(0o700)
+    for name, value in (("SSH_ASKPASS", str(tmp_path / "askpass")), ("SSH_ASKPASS_REQUIRE", "force")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SigningFailed, match="incorrect passphrase") as caught:
+        SshKeygenSigner(key, tmp_path / "key", terminal=True).sign(MESSAGE, namespace=NS)
+    assert caught.value.hint == f"ssh-add {tmp_path / 'key'}"
+    assert (tmp_path / "asked").read_text() == "asked\n" * 3
 
 
 # -- ssh-agent --------------------------------------------------------------------------------------------

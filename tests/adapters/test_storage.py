@@ -103,6 +103,42 @@ def test_one_file(storage: LocalStorage, tmp_path: Path, data: bytes) -> None:
     assert (storage.version_dir("m", "1") / "artefact" / "модель.pkl").read_bytes() == data
 
 
+def test_files_that_come_from_elsewhere_are_hashed_where_they_come_to(storage: LocalStorage, source: Path) -> None:
+    def fill(into: Path) -> None:
+        shutil.copytree(source, into, dirs_exist_ok=True)
+
+    with storage.stage_filled(fill) as staged:
+        assert (staged.content.blake3, staged.content.sha256) == (
+            storage.stage(source).content.blake3,
+            staged.content.sha256,
+        )
+        staged.place("churn", "1")
+        staged.finish()
+    assert sorted(path.name for path in storage.version_dir("churn", "1").iterdir()) == [
+        "B3SUMS",
+        "SHA256SUMS",
+        "artefact",
+    ]
+    assert not os.access(storage.version_dir("churn", "1") / "artefact" / "model.bin", os.W_OK) or os.geteuid() == 0
+    with storage.stage_filled(lambda into: (into / "m.bin").write_bytes(b"x"), single=True) as staged:
+        assert (staged.content.kind, staged.content.name) == ("file", "m.bin")
+        assert staged.content.blake3 == blake3(b"x").hexdigest()
+
+
+@pytest.mark.parametrize("bad", ["nothing", "link", "stopped"])
+def test_what_cannot_be_filled_leaves_nothing(storage: LocalStorage, bad: str) -> None:
+    def fill(into: Path) -> None:
+        if bad == "link":
+            (into / "x").symlink_to("/etc/passwd")
+        if bad == "stopped":
+            (into / "half").write_bytes(b"x")
+            raise KeyboardInterrupt
+
+    with pytest.raises((RegistryError, KeyboardInterrupt)):
+        storage.stage_filled(fill)
+    assert [path for path in (storage.root / "models" / ".incoming").iterdir() if path.name != ".lock"] == []
+
+
 def test_a_refused_source_makes_nothing(storage: LocalStorage, source: Path) -> None:
     (source / "link").symlink_to("empty")
     with pytest.raises(RegistryError):

@@ -374,7 +374,9 @@ def test_a_dry_run_needs_no_registry_and_asks(tmp_path: Path) -> None:
 def test_open_questions_import_nothing(tmp_path: Path) -> None:
     world, team = World(tmp_path / "w"), ambiguous(tmp_path / "team")
     head = world.as_().head
+    dry = Path(str(Registry.adopt_dry_run(team.sheet, registry=world.root).mapping_file)).read_bytes()
     ran = world.cli("adopt", str(team.sheet))
+    assert [path.read_bytes() for path in team.place.glob("*.mapping*.toml")] == [dry]  # the same, so written once
     assert (ran.returncode, world.as_().head) == (7, head)
     assert "error MR-I060: tracking.xlsx: " in ran.stderr
     assert "Questions: " in ran.stdout

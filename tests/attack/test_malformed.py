@@ -32,8 +32,8 @@ from manual_registry.core.state import State
 from manual_registry.core.times import stamp
 from manual_registry.core.trusted import refuse_forged, trusted_fold
 
-#: Those of adoption, recovery and handing over need a registry of their own kind.
-ELSEWHERE = {kinds.ADOPTED, "version.taken-in", "export.recorded", kinds.RECOVERED}
+#: Those of adoption, recovery and handing over need a registry of their own kind; the end would end this one.
+ELSEWHERE = {kinds.ADOPTED, "version.taken-in", "export.recorded", kinds.RECOVERED, kinds.CLOSED}
 TYPES = {name for name in kinds.EVENT_TYPES if not name.startswith("baseline.")} - ELSEWHERE
 #: Events that only `sync` writes; they are made by hand here.
 SYNCED = {kinds.EDITED: {"field": "owner", "value": "x", "was": "team"}, kinds.FILLED: None}

@@ -58,7 +58,7 @@ def a_role(scene: Scene) -> int:
 
 
 def a_request_for_a_change_that_is_new(scene: Scene) -> int:
-    return scene.forge("control.requested", {}, {"action": "registry.close", "subject": {}, "data": {"reason": "x"}})
+    return scene.forge("control.requested", {}, {"action": "registry.merge", "subject": {}, "data": {"reason": "x"}})
 
 
 def a_request_of_kind_baseline(scene: Scene) -> int:

@@ -71,6 +71,7 @@ class FakeRegistry:
             "list": [],
             "pipeline_facts": {},
             "exception_facts": {},
+            "close_facts": {"successor": "u", "versions": {}, "closed": None, "remarks": []},
             "history": [],
             "trace": trace(),
             "verify": Verification(checked={"events": 7}, findings=()),

@@ -43,6 +43,18 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
         },
     ),
     (
+        "register churn next model/ --from-run r1 --tracking-uri http://h --owner O",
+        "register_from_run",
+        ("churn", "next", "r1"),
+        {**REGISTER, "owner": "O", "path": "model", "tracking_uri": "http://h"},
+    ),
+    (
+        "register churn 1 --from-run r1",
+        "register_from_run",
+        ("churn", "1", "r1"),
+        {**REGISTER, "path": None, "tracking_uri": None},
+    ),
+    (
         "attach churn@1 --gates g --evidence e --evidence f",
         "attach",
         ("churn@1",),
@@ -117,6 +129,13 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
     ("approval withdraw A1", "approval_withdraw", ("A1",), {}),
     ("reset-view", "reset_view", (), {}),
     (
+        "close --successor u --reason r --as l@x.y --key k",
+        "close",
+        ("u",),
+        {"reason": "r", "as_": "l@x.y", "key": P("k")},
+    ),
+    ("close --successor u --reason r", "close", ("u",), {"reason": "r", "as_": None, "key": None}),
+    (
         "pipeline add ci --public-key k.pub --as l@x.y --key k",
         "pipeline_add",
         ("ci",),
@@ -132,7 +151,19 @@ CALLS: list[tuple[str, str, tuple[Any, ...], dict[str, Any]]] = [
         "approver revoke a@x.y --reason left --as l@x.y --yes",
         "approver_revoke",
         ("a@x.y",),
-        {"reason": "left", "compromised_since": None, "as_": "l@x.y", "key": None},
+        {"reason": "left", "compromised_since": None, "former_key": None, "as_": "l@x.y", "key": None},
+    ),
+    (
+        "approver revoke a@x.y --reason stolen --compromised-since 2026-01-01 --former-key SHA256:x --as l@x.y --yes",
+        "approver_revoke",
+        ("a@x.y",),
+        {
+            "reason": "stolen",
+            "compromised_since": "2026-01-01",
+            "former_key": "SHA256:x",
+            "as_": "l@x.y",
+            "key": None,
+        },
     ),
     (
         "approver delegate d@x.y --models c* --from 2026-01-01 --until 2026-02-01 --reason r",
@@ -178,6 +209,9 @@ def test_what_was_typed_reaches_the_facade(
         "archive",
         "archive churn@1 --pending",
         "archive --pending --reason r",
+        "register churn 1",
+        "register churn 1 m.pkl --tracking-uri http://h",
+        "register churn 1 --from-run r1 --template t.yaml",
         "attach churn@1",
         "tag churn@1",
         "tag churn@1 novalue",

@@ -55,8 +55,8 @@ def test_signing_asks_after_the_review_and_no_means_no() -> None:
     child.expect(r"Sign as lead@x.y that you approve this\? \[y/N\]")
     child.sendline("n")
     text, status = _end(child)
-    assert status == 130
-    assert "not signed; nothing changed" in text
+    assert status == 9
+    assert "nothing was signed, nothing changed" in text
     assert "'approval_sign'" not in text
 
 

@@ -67,7 +67,7 @@ def test_pending_read_sign(place: Path) -> None:
     child.expect(r"Sign as lead@example.org that you approve this\? \[y/N\]")
     child.sendline("n")
     text, status = end(child)
-    assert (status, "nothing changed" in text) == (130, True)
+    assert (status, "nothing changed" in text) == (9, True)
 
     child = typed(place, "approval", "sign", "A2", "--as", LEAD, "--key", "lead")
     child.expect(r"\[y/N\]")

@@ -544,6 +544,15 @@ class Chain:
         data = self.exception(version, gate_name, model=model, **changes)
         return f"E{self.add(kinds.EXCEPTION_GRANTED, self.of(version, model), data, actor=LEAD).seq}"
 
+    def closing(self, *, by: str = LEAD, **changes: Any) -> dict[str, Any]:
+        """Return the data of the register's end."""
+        data = {"successor": "https://mlflow.example.org", "reason": "moved to MLflow", **changes}
+        return {**data, "control": self.control("registry.close", data, by=by)}
+
+    def close(self, **changes: Any) -> Event:
+        """Close the register."""
+        return self.add(kinds.CLOSED, {}, self.closing(**changes), actor=LEAD)
+
     def ask(self, action: str, subject: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         """Ask a lead for a change; returns the request's id."""
         body = {"action": action, "subject": dict(subject), "data": dict(data)}

@@ -212,9 +212,9 @@ def advance(player: Player) -> bool:
         production = state.production(record.model)
         replaces = production.version if production and to == "production" else None
         data = {"kind": "stage", "from": record.stage, "to": to, "replaces": replaces}
-        player.go(kinds.REQUESTED, subject_of(record), data)
+        asked = player.go(kinds.REQUESTED, subject_of(record), data)
         fit = [one.email for one in state.active_leads() if one.email not in record.registrants]
-        if fit:
+        if fit and asked:
             player.go(
                 kinds.SIGNED, subject_of(record), player.chain.signature(record.requests[-1], fit[0]), actor=fit[0]
             )
@@ -419,13 +419,21 @@ def change_policy(player: Player) -> bool:
     return player.go(kinds.POLICY_SIGNED, {}, player.chain.policy_data(by=by, policy=document), actor=by)
 
 
+def close(player: Player) -> bool:
+    """Close the register, seldom; what cannot be any more afterwards is passed over."""
+    by = _lead(player)
+    if by is None or player.one(range(5)) or player.chain.state.closed is not None:
+        return False
+    return player.go(kinds.CLOSED, {}, player.chain.closing(by=by), actor=by)
+
+
 #: The frequent ones stand several times.
 MOVES: tuple[Callable[[Player], bool | None], ...] = (
     register, register, register, adopt, open_baseline, confirm_baseline, take_in, attach, ask, issue, sign, sign, reject, withdraw, promote, advance, advance,
     advance,
     advance, archive, move, unarchive, roll_back, roll_back, deploy, deploy, end, alias, alias_away, tag, note,
     edit, fill, record_verification, record_export, time_stamp, enrol, enrol_by_tokens, revoke, change_policy,
-    delegate, delegate, let_through, let_through, ask_a_lead, ask_a_lead,
+    delegate, delegate, let_through, let_through, ask_a_lead, ask_a_lead, close,
 )  # fmt: skip
 
 

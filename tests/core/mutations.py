@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-from chains import CI, DELEGATE, LEAD, MODEL, SME, SME2, Chain, evidence, gate, key, registration
+from chains import CI, DELEGATE, LEAD, LEAD2, MODEL, SME, SME2, Chain, evidence, gate, key, registration
 
 from manual_registry.core import events as kinds
 from manual_registry.core.controls import baseline_details
@@ -272,6 +272,14 @@ def approver_revoked() -> tuple[Chain, Event]:
     return chain, (kinds.APPROVER_REVOKED, {"approver": SME2}, data, LEAD)
 
 
+def former_key_told() -> tuple[Chain, Event]:
+    chain = Chain()
+    chain.approver_revoke(LEAD2)
+    told = {"reason": "stolen", "compromised_since": "2026-03-01T06:00:00.000Z", "key": key(LEAD2).line}
+    control = chain.control("approver.revoke", {"approver": LEAD2, **told})
+    return chain, (kinds.APPROVER_REVOKED, {"approver": LEAD2}, {**told, "control": control}, LEAD)
+
+
 def pipeline_added() -> tuple[Chain, Event]:
     chain = Chain(pipelines=())
     chain.pipeline_add("ci")
@@ -299,6 +307,12 @@ def pipeline_revoked() -> tuple[Chain, Event]:
 def policy_signed() -> tuple[Chain, Event]:
     chain = Chain()
     return chain, (kinds.POLICY_SIGNED, {}, chain.policy_data(system="another"), LEAD)
+
+
+def closed() -> tuple[Chain, Event]:
+    chain = Chain()
+    chain.register("1")
+    return chain, (kinds.CLOSED, {}, chain.closing(), LEAD)
 
 
 def delegated() -> tuple[Chain, Event]:
@@ -494,10 +508,10 @@ CASES: dict[str, Callable[[], tuple[Chain | None, Event]]] = {
         promoted_to_staging, promoted_by_a_lead, promoted_back,
         promoted_minimal, rolled_back, rolled_back_minimal, archived_from_production, archived_experimental, moved,
         unarchived, deployed, deployment_ended, alias_set, alias_removed, tagged, noted, requested, issued, signed,
-        ratified, withdrawn, approver_added, first_lead_added, approver_revoked, pipeline_added, pipeline_revoked,
+        ratified, withdrawn, approver_added, first_lead_added, approver_revoked, former_key_told, pipeline_added, pipeline_revoked,
         policy_signed, edited, filled, adopted, taken_in, attached_to_a_baseline, baseline_opened, baseline_signed, recorded, delegated,
         signed_by_a_delegate, recovered, exception_granted, promoted_with_an_exception, control_requested, control_issued,
         request_answered, baseline_answered, control_rejected, control_withdrawn,
-        restored, exported, anchored,
+        restored, exported, anchored, closed,
     )
 }  # fmt: skip

@@ -23,7 +23,7 @@ JUNK: list[Any] = [
 NAMES = (
     "delegated", "signed_by_a_delegate", "recovered", "exception_granted", "promoted_with_an_exception",
     "control_requested", "control_issued", "request_answered", "baseline_answered", "control_rejected",
-    "control_withdrawn", "approver_revoked",
+    "control_withdrawn", "approver_revoked", "former_key_told",
 )  # fmt: skip
 NOW = datetime(2026, 3, 9, tzinfo=UTC)
 

@@ -188,6 +188,36 @@ def test_the_first_lead_enrols_with_their_own_key_and_only_the_first() -> None:
     assert enrolling(chain, LEAD2, by=LEAD) == []
 
 
+def telling(chain: Chain, address: str, line: str, since: str | None, *, by: str = LEAD) -> list[str]:
+    """Return the codes against telling that a former key was compromised."""
+    data = {"reason": "stolen", "compromised_since": since, "key": line}
+    control = chain.control("approver.revoke", {"approver": address, **data}, by=by)
+    return codes(chain.reasons(kinds.APPROVER_REVOKED, {"approver": address}, {**data, "control": control}, actor=by))
+
+
+def test_of_a_key_that_signs_no_more_it_is_told_since_when_somebody_had_it() -> None:
+    chain, old, since = Chain(), key(LEAD2).line, "2026-02-28T08:00:00.000Z"
+    assert telling(chain, LEAD2, old, since) == ["MR-C007"]  # it still signs: revoke it
+    chain.approver_revoke(LEAD2)
+    assert telling(chain, LEAD2, old, since) == []
+    assert telling(chain, LEAD2, old, None) == telling(chain, LEAD2, old, "soon") == ["MR-I022"]
+    assert telling(chain, LEAD2, key(LEAD).line, since) == telling(chain, LEAD2, "junk", since) == ["MR-N006"]
+    assert telling(chain, LEAD2, old, since, by=SME2) == ["MR-P018"]
+    data = {"name": "Two", "role": "ai-governance-lead", "key": key("fresh").line}
+    chain.add(
+        kinds.APPROVER_ADDED,
+        {"approver": LEAD2},
+        {**data, "control": chain.control("approver.add", {"approver": LEAD2, **data})},
+        actor=LEAD,
+    )
+    chain.approver_revoke(LEAD2, key=old, compromised_since=since, reason="stolen")
+    former, present = (one for one in chain.state.all_approvers() if one.email == LEAD2)
+    assert (former.compromised_since, former.reason) == (since, "left; stolen")
+    assert (present.compromised_since, present.revoked_seq) == (None, None)
+    assert telling(chain, LEAD2, old, "2026-02-28T09:00:00.000Z") == telling(chain, LEAD2, old, since) == ["MR-C007"]
+    assert telling(chain, LEAD2, old, "2026-02-27T09:00:00.000Z") == []
+
+
 def revoking(
     chain: Chain, address: str, *, by: str = LEAD, reason: str = "left", since: str | None = None
 ) -> list[str]:

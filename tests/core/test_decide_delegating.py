@@ -519,6 +519,19 @@ def test_what_a_compromised_lead_enrolled_is_found_until_it_is_revoked() -> None
     assert found(chain) == [("MR-S030", Severity.WARNING.value)]
 
 
+def test_what_a_former_key_signed_is_found_though_its_owner_has_another_one() -> None:
+    chain = Chain(recovery=key("recovery").line)
+    chain.register("1")
+    chain.promote("1", "staging", chain.approve("1", "staging", LEAD2))
+    data = {"name": "Two", "key": key("fresh").line}
+    control = chain.control("approver.recover", {"approver": LEAD2, **data}, by="recovery", role="recovery")
+    chain.add(kinds.RECOVERED, {"approver": LEAD2}, {**data, "control": control}, actor=SME)
+    assert found(chain) == []
+    chain.approver_revoke(LEAD2, key=key(LEAD2).line, compromised_since="2026-03-01T00:00:00.000Z")
+    assert found(chain) == [("MR-S030", "error")]
+    assert LEAD2 in {one.email for one in chain.state.active_leads()}
+
+
 def test_a_registry_that_continues_another_says_so() -> None:
     chain = Chain()
     chain.state.continues = {"registry": "ab" * 16, "seq": 7, "hash": "sha256:" + "cd" * 32, "place": "old"}

@@ -225,9 +225,9 @@ FREE = {
 }
 SIGNED_CASES = [
     "promoted_to_production", "rolled_back", "signed", "ratified", "approver_added", "first_lead_added",
-    "approver_revoked", "pipeline_added", "token_pipeline_added", "pipeline_revoked", "policy_signed", "baseline_signed",
+    "approver_revoked", "former_key_told", "pipeline_added", "token_pipeline_added", "pipeline_revoked", "policy_signed", "baseline_signed",
     "delegated", "signed_by_a_delegate", "recovered", "exception_granted", "promoted_with_an_exception",
-    "request_answered", "baseline_answered", "control_rejected",
+    "request_answered", "baseline_answered", "control_rejected", "closed",
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from manual_registry.core.references import (
     ReferenceKind,
     composite_id,
     data_content_hash,
+    mlflow_reference,
     own_hash,
     parse_composite,
     parse_reference,
@@ -34,6 +35,9 @@ LAKE = "ab" * 32
         ("delta:s3://bucket/table@v12", "delta:s3://bucket/table@v12"),
         ("delta:/mnt/a@v1@v2", "delta:/mnt/a@v1@v2"),
         (f"sha256:{'AB' * 32}", f"sha256:{'ab' * 32}"),
+        ("mlflow:train@2981c147", "mlflow:train@2981c147"),
+        ("MLflow:my train, set@v2@29%", "mlflow:my%20train%2C%20set%40v2@29%25"),
+        ("mlflow:größe%20%C3%BC@a/b:c", "mlflow:größe%20ü@a/b:c"),
     ],
 )
 def test_every_form_has_one_spelling(text: str, canonical: str) -> None:
@@ -68,6 +72,11 @@ def test_every_form_has_one_spelling(text: str, canonical: str) -> None:
         "delta:https://user:secret@host/table@v1",
         "sha256:abcd",
         f"md5:{'ab' * 16}",
+        "mlflow:train",
+        "mlflow:train@",
+        "mlflow:@2981c147",
+        "mlflow:tra\nin@2981c147",
+        "mlflow:%ff@2981c147",
     ],
 )
 def test_everything_else_is_refused_at_its_place(text: str) -> None:
@@ -98,6 +107,7 @@ def test_hashes_that_references_carry_by_themselves() -> None:
     assert own_hash(lake) == hashlib.sha256(lake.text.encode()).hexdigest()
     assert own_hash(delta) == hashlib.sha256("delta:größe@v3".encode()).hexdigest()
     assert own_hash(parse_reference(f"sha256:{'cd' * 32}")) == "cd" * 32
+    assert own_hash(parse_reference("mlflow:a b@c")) == hashlib.sha256(b"mlflow:a%20b@c").hexdigest()
     assert own_hash(parse_reference(f"git:{COMMIT}:x")) is None
     assert parse_reference("delta:t@v3").kind is ReferenceKind.DELTA
 
@@ -177,7 +187,15 @@ def test_composite_identifiers_come_back(
     assert (parsed.prompt is None) == (prompt is None)
 
 
-@given(st.text(max_size=40), st.sampled_from(["dvc:", "git:", "lakefs://", "delta:", "sha256:", ""]))
+@given(st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=40))
+def test_a_data_set_of_mlflows_comes_back_from_its_reference(name: str, digest: str) -> None:
+    reference = parse_reference(mlflow_reference(name, digest))
+    assert (reference.path, reference.digest) == (name, digest)
+    assert reference.text == mlflow_reference(name, digest)
+    assert not set(" ,;\n\t\x00") & set(reference.text)
+
+
+@given(st.text(max_size=40), st.sampled_from(["dvc:", "git:", "lakefs://", "delta:", "sha256:", "mlflow:", ""]))
 def test_a_reference_parses_to_itself_or_is_refused(text: str, scheme: str) -> None:
     try:
         reference = parse_reference(scheme + text)

@@ -39,6 +39,7 @@ def same_record(left: State, right: State, name: tuple[str, str]) -> None:
         "risk",
         "system",
         "registry_id",
+        "closed",
     ):
         assert getattr(left, attribute) == getattr(right, attribute), attribute
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from manual_registry.core.events import EVENT_TYPES, GOVERNED_TYPES, SHAPES
+from manual_registry.core.events import EVENT_TYPES, GOVERNED_TYPES, OPTIONAL, SHAPES
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
@@ -29,7 +29,7 @@ def test_every_type_has_a_section_and_every_section_a_type() -> None:
 def test_a_section_lists_the_members_of_its_type(kind: str) -> None:
     section = re.split(r"(?m)^## ", SECTIONS.get(kind, ""))[0]
     subject, data = SHAPES[kind]
-    assert sorted(_first_cells(section)) == sorted(data)
+    assert sorted(_first_cells(section)) == sorted({*data, *OPTIONAL.get(kind, {})})
     if list(subject) != ["model", "version"]:
         said = ", ".join(f"`{name}`" for name in subject) or "`{}`"
         assert f"Subject {said}" in section
@@ -43,5 +43,5 @@ def test_the_format_page_lists_every_type_with_its_members() -> None:
         if match:
             rows[match[1]] = re.findall(r"`([^`]+)`", re.sub(r"[\[{][^\]}]*[\]}]+|\([^)]*\)", "", match[2]))
     assert {kind: sorted(members) for kind, members in rows.items()} == {
-        kind: sorted(data) for kind, (_subject, data) in SHAPES.items()
+        kind: sorted({*data, *OPTIONAL.get(kind, {})}) for kind, (_subject, data) in SHAPES.items()
     }

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"need
 
 def _commands() -> dict[str, str]:
     """Return heading -> shell text for the numbered checks of README.txt, blocks joined."""
-    text = render("README.txt.j2", system="s", risk="high", registry_id="0" * 32, created=WHEN)
+    text = render("README.txt.j2", system="s", risk="high", registry_id="0" * 32, created=WHEN, closed=None)
     checks = text.split("HOW TO CHECK IT", 1)[1].split("HOW TO READ IT", 1)[0]
     parts = re.split(r"(?m)^\d\. (The \w+): .*\n", checks)
     blocks = {}
@@ -300,7 +300,9 @@ def test_an_empty_registry_passes(tmp_path: Path) -> None:
 
 
 def test_values_stand_in_the_texts() -> None:
-    text = render("README.txt.j2", system="Crédit & Co <x>", risk="limited", registry_id="ab" * 16, created=WHEN)
+    text = render(
+        "README.txt.j2", system="Crédit & Co <x>", risk="limited", registry_id="ab" * 16, created=WHEN, closed=None
+    )
     for value in ("Crédit & Co <x>", "limited", "ab" * 16, WHEN):
         assert value in text
     assert max(map(len, text.splitlines())) <= 120

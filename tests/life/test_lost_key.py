@@ -10,7 +10,16 @@ import pytest
 from world import LEAD, LEAD2, SME, World, gate
 
 from manual_registry.adapters.keys import generate_ed25519
-from manual_registry.core.errors import IdentityTaken, KeyTaken, LastLead, PipelineBad, PipelineMissing, RegistryError
+from manual_registry.core.errors import (
+    ApproverUnknown,
+    IdentityTaken,
+    KeyTaken,
+    LastLead,
+    PipelineBad,
+    PipelineMissing,
+    RegistryError,
+    UsageError,
+)
 from manual_registry.core.events import RECOVERED
 from manual_registry.core.ledger import Draft, seal
 from manual_registry.core.times import stamp
@@ -175,6 +184,24 @@ def test_the_recovery_key_replaces_the_lost_key_of_the_only_lead(tmp_path: Path)
     with pytest.raises(RegistryError):
         registry.approver_add(f"Sme <{SME}>", key=tmp_path / LEAD, **who)
     registry.approver_add(f"Sme <{SME}>", key=tmp_path / "fresh", **who)
+    assert registry.verify().ok
+    # It was stolen, it turns out: said of the former key; the new one goes on.
+    stolen = registry.approver_list()[0]
+    since = stolen["since"]
+    sign: dict[str, Any] = {"as_": LEAD, "key": tmp_path / "fresh"}
+    what: dict[str, Any] = {"reason": "stolen", "compromised_since": since, **sign}
+    with pytest.raises(IdentityTaken, match="revoke it"):
+        registry.approver_revoke(LEAD, former_key=registry.approver_list()[1]["fingerprint"], **what)
+    with pytest.raises(ApproverUnknown, match="never had"):
+        registry.approver_revoke(LEAD, former_key="SHA256:nothing", **what)
+    with pytest.raises(UsageError, match="--compromised-since"):
+        registry.approver_revoke(LEAD, reason="stolen", former_key=stolen["fingerprint"], **sign)
+    seq = registry.head[0]
+    assert registry.approver_revoke(LEAD, former_key=stolen["fingerprint"], **what).changed
+    assert not registry.approver_revoke(LEAD, former_key=stolen["fingerprint"], **what).changed
+    assert registry.head[0] == seq + 1
+    assert [one["compromised_since"] for one in registry.approver_list() if one["email"] == LEAD] == [since, None]
+    assert "a former key" in registry.history()[-1]["summary"]
     assert registry.verify().ok
 
 

@@ -166,7 +166,7 @@ def test_signing_asks_a_yes_and_a_passphrase(world: World) -> None:
     child.expect(rf"Sign as {LEAD} that you approve this\? \[y/N\]")
     child.sendline("n")
     text, status = ended(child)
-    assert (status, events_in(world.root)) == (130, before)
+    assert (status, events_in(world.root)) == (9, before)
     assert "nothing changed" in text
 
     child = terminal(world, *words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -122,6 +123,17 @@ def test_the_statement_holds_all_that_the_lead_was_shown(world: World, run: Runn
     assert run("approval", "statement", name, "--as", LEAD, "-o", "-", "--json").status == 2
     inside = run("approval", "statement", name, "--as", LEAD, "-o", world.root / "ledger" / "x.json", "--json")
     assert (inside.status, inside.codes) == (6, ["MR-C009"])
+    file = world.place / "a b.json"
+    comment = ("--comment", "it's right")
+    assert run("approval", "statement", name, "--as", LEAD, *comment, "-o", file).status == 0
+    issued, before = file.read_bytes(), events_in(world.root)
+    taken = run("approval", "statement", name, "--as", LEAD, *comment, "-o", file, "--json")
+    assert (taken.status, taken.codes, file.read_bytes()) == (6, ["MR-C009"], issued)
+    assert events_in(world.root) == before
+    words = shlex.split(taken.error["details"]["next"])  # the command to type instead, with a name that is free
+    assert (words[0], words[-1]) == ("mreg", str(world.place / "a b-2.json"))
+    assert run(*words[1:]).status == 0
+    assert json.loads(Path(words[-1]).read_bytes())["predicate"]["comment"] == "it's right"
 
 
 @pytest.mark.parametrize(

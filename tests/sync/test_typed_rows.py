@@ -85,6 +85,25 @@ def test_the_metadata_file_beside_the_model_brings_what_has_no_column(world: Wor
     assert nothing(world.as_())
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        "../ledger/000000000001.json",
+        "../registry.toml",
+        "../models/churn/1/record.json",
+        "../LEDGER/../ledger/000000000001.json",
+    ],
+)
+def test_a_metadata_file_names_nothing_of_the_registrys_own_as_evidence(small: World, named: str) -> None:
+    path = put(small, metadata={"config": named})
+    type_row(book(small), row("4", path))
+    done = small.as_().sync()
+    assert counts(done) == {"problems": 1}
+    told = messages(done, "problems")
+    assert "belongs to the registry itself" in told or "nothing of that name" in told
+    assert "churn@4" not in {f"{one['model']}@{one['version']}" for one in small.as_().list()}
+
+
 def test_a_directory_brings_its_own_metadata_file(small: World) -> None:
     folder = small.root / "incoming" / "tree"
     folder.mkdir(parents=True)
@@ -108,6 +127,8 @@ def test_a_row_that_is_not_complete_stays_and_says_what_is_missing(small: World,
     typed = {**row("4", put(small)), lack: None, "Owner": "me"}
     at = type_row(book(small), typed)
     head = small.as_().head
+    told = next(one.message for one in small.as_().verify().findings if one.code == "MR-V006")
+    assert told == f"a typed row waits for sync, which will leave it as it is: {lack} missing"
     done = small.as_().sync()
     assert counts(done) == {"pending": 1}
     assert cell_at(book(small), at, "Check") == f"{lack} missing"

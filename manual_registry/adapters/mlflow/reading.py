@@ -112,7 +112,8 @@ def _require_ours(found: Shelf, registry_id: str) -> None:
         )
 
 
-def _pages(ask: Callable[[str | None], Any]) -> list[Any]:
+def pages(ask: Callable[[str | None], Any]) -> list[Any]:
+    """Return every entry of all pages; ``ask`` is called with each page's token, first with None."""
     found: list[Any] = []
     token: str | None = None
     while True:
@@ -127,7 +128,7 @@ def _runs(server: Server, found: Shelf, only: str = "") -> list[Any]:
     if found.experiment is None:
         return []
     experiments = [found.experiment.experiment_id]
-    return _pages(
+    return pages(
         lambda token: server.client.search_runs(
             experiments, filter_string=only, run_view_type=3, max_results=_PAGE, page_token=token
         )
@@ -138,14 +139,14 @@ def _logged_models(server: Server, found: Shelf, only: str | None = None) -> lis
     if found.experiment is None:
         return []
     experiments = [found.experiment.experiment_id]
-    return _pages(lambda token: server.client.search_logged_models(experiments, filter_string=only, page_token=token))
+    return pages(lambda token: server.client.search_logged_models(experiments, filter_string=only, page_token=token))
 
 
 def _model_versions(server: Server, found: Shelf, only: str = "") -> list[Any]:
     if found.registered is None:
         return []
     wanted = f"name = '{found.model}'{only}"
-    return _pages(lambda token: server.client.search_model_versions(wanted, max_results=_PAGE, page_token=token))
+    return pages(lambda token: server.client.search_model_versions(wanted, max_results=_PAGE, page_token=token))
 
 
 def again(server: Server, found: Shelf, registry_id: str, version: str) -> Held:

@@ -97,13 +97,9 @@ def connect(uri: str) -> Server:
     :class:`WrongCredentials`.
     """
     address, _ = plain_address(uri)
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    try:
-        import mlflow
-    except ImportError:
-        raise ToolMissing("MLflow's client is not installed", hint="pip install 'manual-registry[mlflow]'") from None
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    library()
+    import mlflow
+
     with told(address):
         version = _version(address)
         if int(version.partition(".")[0]) < OLDEST:
@@ -115,6 +111,17 @@ def connect(uri: str) -> Server:
         client = mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
         client.search_experiments(max_results=1)
     return Server(uri=address, version=version, client=client)
+
+
+def library() -> None:
+    """Import MLflow, told to be quiet and to send nothing; raises :class:`ToolMissing`."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import mlflow  # noqa: F401
+    except ImportError:
+        raise ToolMissing("MLflow's client is not installed", hint="pip install 'manual-registry[mlflow]'") from None
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
 
 
 def _version(address: str) -> str:

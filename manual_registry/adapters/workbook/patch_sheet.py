@@ -50,6 +50,7 @@ from manual_registry.adapters.workbook.render import (
     link_target,
     properties_of,
     quoted,
+    title_text,
 )
 from manual_registry.adapters.workbook.text import Formula, key
 from manual_registry.core.view import Cell, Column, Row, View
@@ -208,7 +209,7 @@ class SheetPatch:
             self._append(plan, usual, high)
             self._grow(plan, own)
         self._choices(plan)
-        self._banner(plan.located)
+        self._banner(plan)
         self.restore(self.work.lines)
         self.finish()
 
@@ -346,10 +347,11 @@ class SheetPatch:
             if line.sheet == self.grid.name:
                 self.put(line.row, line.column, Write(line.wanted(self.work.new), overwrite=True))
 
-    def _banner(self, located: Located) -> None:
+    def _banner(self, plan: SheetPlan) -> None:
         """Bring banner and footer up to date where they are still ours."""
-        base, new = self.work.base, self.work.new
+        base, new, located = self.work.base, self.work.new, plan.located
         texts = {as_of_text(base): as_of_text(new), head_text(base): head_text(new)}
+        texts[title_text(plan.before, base)] = title_text(plan.after, new)
         for row in range(1, located.heading):
             for column, value in self.grid.cells.get(row, {}).items():
                 if is_age(value):

@@ -38,6 +38,7 @@ from manual_registry.adapters.workbook.render import (
     put,
     quoted,
     read_me_lines,
+    title_text,
 )
 from manual_registry.adapters.workbook.text import Formula, key
 from manual_registry.core.view import Cell, Column, Difference, Row, View
@@ -112,7 +113,7 @@ def _apply(
                 located, before, sheet, differences, sync, areas=_areas(worksheet, located), untouched=book.untouched
             )
             _Refresh(worksheet, plan, styles).run()
-            _facts(worksheet, located, base, new)
+            _facts(worksheet, plan, base, new)
     if READ_ME in book.grids:
         _read_me(workbook[READ_ME], book.grids[READ_ME], base, new)
 
@@ -270,9 +271,10 @@ def _grow_colours(worksheet: Any, heading: int, last: int, new_last: int) -> Non
     worksheet.conditional_formatting = grown
 
 
-def _facts(worksheet: Any, located: Located, base: View, new: View) -> None:
+def _facts(worksheet: Any, plan: SheetPlan, base: View, new: View) -> None:
     """Bring banner and footer up to date where they are still ours."""
-    texts = {as_of_text(base): as_of_text(new), head_text(base): head_text(new)}
+    located, texts = plan.located, {as_of_text(base): as_of_text(new), head_text(base): head_text(new)}
+    texts[title_text(plan.before, base)] = title_text(plan.after, new)
     for row in range(1, located.heading):
         for column, value in located.grid.cells.get(row, {}).items():
             cell: Any = worksheet.cell(row, column)

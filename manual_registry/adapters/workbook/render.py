@@ -211,14 +211,15 @@ def banner_lines(sheet: Sheet, view: View) -> tuple[BannerLine, ...]:
     lengths = [len(as_of_text(view)), _AGE_LENGTH, len(head_text(view))]
     as_of, age, head = _slots(sheet.columns, lengths)
     return (
-        BannerLine(row=TITLE_ROW, column=1, begins="", text=_title),
+        BannerLine(row=TITLE_ROW, column=1, begins="", text=title_text),
         BannerLine(row=FACTS_ROW, column=as_of, begins="As of ", text=lambda _, shown: as_of_text(shown)),
         BannerLine(row=FACTS_ROW, column=age, begins="", text=lambda _, shown: age_formula(shown), age=True),
         BannerLine(row=FACTS_ROW, column=head, begins="Ledger head ", text=lambda _, shown: head_text(shown)),
     )
 
 
-def _title(sheet: Sheet, view: View) -> str:
+def title_text(sheet: Sheet, view: View) -> str:
+    """Return the first line of the banner: which register, which sheet, and that it is closed, where it is."""
     return sheet.title if view.system in sheet.title else f"{sheet.title} · {view.system}"
 
 
@@ -228,7 +229,7 @@ _AGE_LENGTH: Final = 13
 
 def _banner(worksheet: Any, sheet: Sheet, view: View, styles: Styles) -> None:
     title = worksheet.cell(TITLE_ROW, 1)
-    put(title, _title(sheet, view))
+    put(title, title_text(sheet, view))
     title._style = styles.banner(size=15, bold=True)
     facts: list[tuple[str, Any]] = [
         (as_of_text(view), styles.banner(bold=True)),
@@ -265,7 +266,7 @@ def _heading(worksheet: Any, sheet: Sheet, styles: Styles) -> None:
 
 def read_me_lines(view: View) -> tuple[tuple[str, str], ...]:
     """Return the lines of the Read me sheet, the first of which says which register and how old."""
-    return ((view.system, ""), (as_of_text(view), head_text(view)), *view.read_me)
+    return ((view.system, view.closed), (as_of_text(view), head_text(view)), *view.read_me)
 
 
 def fill_read_me(worksheet: Any, view: View, styles: Styles) -> None:

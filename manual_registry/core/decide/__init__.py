@@ -16,6 +16,7 @@ from manual_registry.core.decide import (
     anchoring,
     approvals,
     baselines,
+    closing,
     control,
     delegating,
     exports,
@@ -50,6 +51,7 @@ _DECISIONS: dict[str, Decision] = {
     kinds.DELEGATED: delegating.delegated,
     kinds.RECOVERED: delegating.recovered,
     kinds.EXCEPTION_GRANTED: delegating.exception_granted,
+    kinds.CLOSED: closing.closed,
     kinds.CONTROL_REQUESTED: requests.requested,
     kinds.CONTROL_ISSUED: requests.issued,
     kinds.CONTROL_REJECTED: requests.rejected,
@@ -88,7 +90,7 @@ def decide(state: State, event: Event) -> list[RegistryError]:
     """Return every reason against ``event`` as the next one after ``state``."""
     try:
         kinds.check_shape(event)
-        reasons = _form(state, event)
+        reasons = _form(state, event) or closing.refusals(state, event)
         if reasons:
             return reasons
         return [*_clock(state, event), *_DECISIONS[event.type](state, event)]

@@ -11,7 +11,7 @@ from manual_registry.core.approvals import CLOCK_SLACK
 from manual_registry.core.decide import signing
 from manual_registry.core.decide.common import moment_of
 from manual_registry.core.decide.registration import future
-from manual_registry.core.decide.roster import a_person, enrolment, key_form, key_free
+from manual_registry.core.decide.roster import a_person, enrolment, former_key, key_form, key_free
 from manual_registry.core.errors import (
     ApprovalClosed,
     ApprovalUnknown,
@@ -103,22 +103,21 @@ def approver_added(state: State, event: Event) -> list[RegistryError]:
 
 
 def approver_revoked(state: State, event: Event) -> list[RegistryError]:
-    """Decide a revocation; the last active lead stays."""
+    """Decide a revocation; the last active lead stays. With ``key``: what is said of a key that signs no more."""
     address, reason = event.subject["approver"], event.data["reason"]
     found = state.approvers.get(address)
     if found is None:
         return [ApproverUnknown(f"{address} is not in the roster", location=address, hint="mreg approver list")]
     reasons = _reason(reason)
-    if found.revoked_seq is not None:
+    if "key" in event.data:
+        reasons += former_key(state, address, event.data["key"], event.data["compromised_since"])
+    elif found.revoked_seq is not None:
         reasons.append(IdentityTaken(f"{address} was revoked on {found.revoked_at} already", location=address))
     elif found.role is Role.LEAD and len(state.active_leads()) == 1:
-        reasons.append(
-            LastLead(
-                f"{address} is the last active lead; enrol another one first",
-                clause="RP-14",
-                hint='mreg approver add "Name <email>" --role ai-governance-lead --public-key FILE --as EMAIL',
-            )
-        )
+        add = 'mreg approver add "Name <email>" --role ai-governance-lead --public-key FILE --as EMAIL'
+        told = "enrol another one first" if state.closed is None else "a closed register enrols no other"
+        hint = add if state.closed is None else "mreg approver list"
+        reasons.append(LastLead(f"{address} is the last active lead; {told}", clause="RP-14", hint=hint))
     reasons += _since(event.data["compromised_since"], event)
     details = controls.details(event.subject, event.data)
     return [*reasons, *signing.signature(state, event, "approver.revoke", details)]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from manual_registry.core import controls
 from manual_registry.core import events as kinds
 from manual_registry.core.controls import Asked
-from manual_registry.core.decide import control, delegating, signing
+from manual_registry.core.decide import closing, control, delegating, signing
 from manual_registry.core.decide.common import moment_of
 from manual_registry.core.errors import (
     ApprovalUnknown,
@@ -31,6 +31,7 @@ _DECISIONS: Final[Mapping[str, Callable[[State, Event], list[RegistryError]]]] =
     kinds.PIPELINE_REVOKED: control.pipeline_revoked,
     kinds.POLICY_SIGNED: control.policy_signed,
     kinds.EXCEPTION_GRANTED: delegating.exception_granted,
+    kinds.CLOSED: closing.closed,
     kinds.BASELINE_SIGNED: control.baseline_signed,
 }
 
@@ -50,7 +51,7 @@ def objections(state: State, draft: Draft, at: str, actor: str) -> list[Registry
     unsigned = not control["signer"]
     try:
         kinds.check_shape(whole)
-        reasons = decision(state, whole)
+        reasons = closing.refusals(state, whole) or decision(state, whole)
     except RegistryError as problem:
         reasons = list(problem.reasons)
     return [

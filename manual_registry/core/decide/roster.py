@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from manual_registry.core.errors import BadKey, ControlRefused, IdentityTaken, KeyTaken, RegistryError
+from manual_registry.core.errors import (
+    ApproverUnknown,
+    BadKey,
+    BadTime,
+    ControlRefused,
+    IdentityTaken,
+    KeyTaken,
+    RegistryError,
+)
 from manual_registry.core.sshkeys import parse_public_key
 from manual_registry.core.state import State
+from manual_registry.core.times import parse_time
 from manual_registry.core.values import email, line_text
 
 
@@ -36,6 +45,28 @@ def key_free(state: State, line: str, *, hint: str | None = "ssh-keygen -t ed255
             hint=hint,
         )
     ]
+
+
+def former_key(state: State, address: str, line: str, since: str | None) -> list[RegistryError]:
+    """Refuse to say that a key was compromised, unless it is one of ``address`` that signs no more, and ``since`` is told.
+
+    Said again, it may only be since an earlier time: what is in doubt stays so.
+    """
+    found = next((one for one in state.all_approvers() if (one.email, one.key) == (address, line)), None)
+    if found is None:
+        told = f"{address} never had that key"
+        return [ApproverUnknown(told, location=address, clause="RP-14", hint="mreg approver list")]
+    if found.revoked_seq is None:
+        told = f"{address} signs with that key now: revoke it, then nothing is signed with it any more"
+        hint = f'mreg approver revoke {address} --reason "…" --compromised-since TIME --as EMAIL'
+        return [IdentityTaken(told, location=address, clause="RP-14", hint=hint)]
+    if since is None:
+        return [BadTime("of a former key it is said since when somebody else had it", location="compromised_since")]
+    earlier = found.compromised_since
+    if earlier is None or parse_time(since) < parse_time(earlier):
+        return []
+    told = f"that key of {address} is told as compromised since {earlier} already; only an earlier time says more"
+    return [IdentityTaken(told, location=address, clause="RP-14", hint="mreg approver list")]
 
 
 def enrolment(state: State, address: str, name: str, key: str, *, replaces: bool = False) -> list[RegistryError]:

@@ -88,8 +88,8 @@ def signer_of(state: State, event: Event, action: str) -> tuple[str, str] | Regi
     if approver is None and action == "approver.add" and enrols_itself(state, event):
         return event.data["key"], Role.LEAD.value
     if approver is None or approver.role is not Role.LEAD or approver.revoked_seq is not None:
-        what = "roster, delegations, pipelines, exceptions and policy"
-        return refused(f"{signer} is no active ai-governance-lead; only a lead changes {what}", signer=signer)
+        what = "changes roster, delegations, pipelines, exceptions and policy, and closes a register"
+        return refused(f"{signer} is no active ai-governance-lead; only a lead {what}", signer=signer)
     return approver.key, approver.role.value
 
 

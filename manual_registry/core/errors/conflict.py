@@ -24,7 +24,7 @@ class VersionCaseTaken(Conflict):
 
 
 class Ambiguous(Conflict):
-    """Several versions fit."""
+    """Several versions fit, or several models of a run."""
 
     code = "MR-C003"
 
@@ -93,3 +93,9 @@ class ForeignTarget(Conflict):
     """An experiment or registered model in MLflow that this registry did not make."""
 
     code = "MR-C040"
+
+
+class AlreadyClosed(Conflict):
+    """The register was closed already, with another successor or reason."""
+
+    code = "MR-C080"

@@ -252,6 +252,18 @@ class MappingOpen(InvalidInput):
 
 
 class BadTrackingAddress(InvalidInput):
-    """A tracking address that is no http or https address."""
+    """A tracking address that cannot be used: of no server, or of no store of MLflow's."""
 
     code = "MR-I070"
+
+
+class ModelSourceUnfit(InvalidInput):
+    """Files of a model in MLflow that cannot be taken: where they lie, what they are called, how many they are."""
+
+    code = "MR-I071"
+
+
+class RunUnfit(InvalidInput):
+    """A run of MLflow's that cannot be registered: deleted, not ended, or without a model."""
+
+    code = "MR-I075"

@@ -69,3 +69,9 @@ class DeploymentUnknown(NotFound):
     """No open deployment there."""
 
     code = "MR-N010"
+
+
+class RunUnknown(NotFound):
+    """No such run in MLflow."""
+
+    code = "MR-N070"

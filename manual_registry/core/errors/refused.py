@@ -132,7 +132,7 @@ class ClockRefused(PolicyRefusal):
 
 
 class LeadNeeded(PolicyRefusal):
-    """A pipeline or a lead promotes in this risk class."""
+    """A pipeline or a lead promotes in this risk class, or only a lead does this, and there is none."""
 
     code = "MR-P021"
 
@@ -171,6 +171,12 @@ class RetentionShort(PolicyRefusal):
     """A high-risk registry keeps everything for ten years at least (AI Act Art. 18)."""
 
     code = "MR-P063"
+
+
+class RegistryClosed(PolicyRefusal):
+    """A closed register takes nothing new; it goes on elsewhere."""
+
+    code = "MR-P080"
 
 
 class GateWeaker(PolicyRefusal):

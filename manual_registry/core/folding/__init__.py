@@ -53,6 +53,7 @@ EFFECTS: Final[dict[str, Callable[[State, Event], None]]] = {
     kinds.DELEGATED: controls.delegated,
     kinds.RECOVERED: roster.recovered,
     kinds.EXCEPTION_GRANTED: controls.exception_granted,
+    kinds.CLOSED: controls.closed,
     kinds.CONTROL_REQUESTED: controls.requested,
     kinds.CONTROL_ISSUED: controls.issued,
     kinds.CONTROL_REJECTED: controls.rejected,

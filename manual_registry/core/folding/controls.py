@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from manual_registry.core.closing import lapses
 from manual_registry.core.controls import check_request
 from manual_registry.core.folding.marks import touch
-from manual_registry.core.records import ControlRequest, Delegation, GateException
+from manual_registry.core.records import Closed, ControlRequest, Delegation, GateException
 
 if TYPE_CHECKING:
     from manual_registry.core.ledger import Event
@@ -106,3 +107,20 @@ def exception_granted(state: State, event: Event) -> None:
     )
     record.exceptions.append(made)
     state.exceptions[made.id] = made
+
+
+def closed(state: State, event: Event) -> None:
+    """Fold ``registry.closed``: what was asked for and can come to nothing any more lapses."""
+    data = event.data
+    answered(state, event)
+    state.closed = Closed(
+        seq=event.seq,
+        at=event.at,
+        successor=data["successor"],
+        reason=data["reason"],
+        by=str(data["control"]["signer"]),
+    )
+    for request in state.requests.values():
+        request.status = "lapsed" if lapses(request) else request.status
+    for asked in state.controls.values():
+        asked.status = "lapsed" if lapses(asked) else asked.status

@@ -78,9 +78,14 @@ def recovered(state: State, event: Event) -> None:
 
 
 def approver_revoked(state: State, event: Event) -> None:
-    """Fold ``roster.revoked``."""
-    found = state.approvers.get(event.subject["approver"])
-    if found is not None:
+    """Fold ``roster.revoked``; with ``key`` it tells of a key that signs no more since when somebody else had it."""
+    address, line = event.subject["approver"], event.data.get("key")
+    found = state.approvers.get(address)
+    if line is not None:
+        for former in (one for one in state.all_approvers() if (one.email, one.key) == (address, line)):
+            former.reason = "; ".join(one for one in (former.reason, event.data["reason"]) if one)
+            former.compromised_since = event.data["compromised_since"]
+    elif found is not None:
         found.revoked_seq, found.revoked_at, found.reason = event.seq, event.at, event.data["reason"]
         found.compromised_since = event.data["compromised_since"]
     answered(state, event)

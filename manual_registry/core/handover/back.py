@@ -17,15 +17,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from manual_registry.core.canonical import encode
-from manual_registry.core.errors import BadValue
+from manual_registry.core.canonical import decode, dump, encode, parse
+from manual_registry.core.errors import BadReference, BadValue, EventUnreadable
 from manual_registry.core.handover import mapping
 from manual_registry.core.handover.entities import Dataset, Run, VersionEntities
 from manual_registry.core.handover.limits import unspelled
 from manual_registry.core.handover.record import read_record
+from manual_registry.core.references import mlflow_reference, own_hash, parse_reference
 from manual_registry.core.times import stamp
 
 _SHORTENED: Final = re.compile(r"… \[[0-9]+ characters, sha256:[0-9a-f]{64}\]\Z")
+_REGISTERS: Final = ("manual_registry.", "aisdp.", "mlflow.")
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 #: Params that are JSON of these beginnings were no plain text here.
 _JSON: Final = ("{", "[", "true", "false", "null")
@@ -36,7 +38,8 @@ class Returned:
     """A version as the register would keep it.
 
     ``members`` are those of a registration that could be told, ``tags`` the person's own; ``stage`` as stated there;
-    ``whole``: they come from record.json and are those of the registration, not read out of MLflow's fields.
+    ``whole``: they come from record.json and are those of the registration, not read out of MLflow's fields;
+    ``document`` is that record, as :func:`read_record` gives it.
     """
 
     model: str
@@ -46,6 +49,7 @@ class Returned:
     stage: str | None
     whole: bool
     not_kept: tuple[str, ...] = field(default=())
+    document: Mapping[str, Any] | None = None
 
 
 def identity(tags: Mapping[str, str]) -> tuple[str, str, str] | None:
@@ -70,7 +74,7 @@ def returned(entities: VersionEntities, *, record: bytes | None = None) -> Retur
         model=model,
         version=version,
         members=members,
-        tags=_own_tags(tags),
+        tags=own_tags(tags),
         stage=tags.get("manual_registry.stage"),
         whole=False,
         not_kept=tuple(_not_kept(entities)),
@@ -78,6 +82,13 @@ def returned(entities: VersionEntities, *, record: bytes | None = None) -> Retur
 
 
 def _whole(document: Mapping[str, Any], tags: Mapping[str, str]) -> Returned:
+    try:
+        return _of_record(document, tags)
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise EventUnreadable(f"record.json does not hold together: {problem}", location="record.json") from None
+
+
+def _of_record(document: Mapping[str, Any], tags: Mapping[str, str]) -> Returned:
     said = (document["registry"]["id"], document["model"], document["version"])
     if identity(tags) not in (said, None):
         raise BadValue(f"record.json is that of {said[1]}@{said[2]}, the tags name another version")
@@ -89,14 +100,19 @@ def _whole(document: Mapping[str, Any], tags: Mapping[str, str]) -> Returned:
         tags=document["tags"],
         stage=document["row"]["stage"],
         whole=True,
+        document=document,
     )
 
 
-def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+def own_tags(tags: Mapping[str, str], *, spelled: bool = True) -> dict[str, str]:
+    """Return the tags that people gave, without those of this tool, of registers and of MLflow itself.
+
+    ``spelled``: this tool wrote its own below ``manual_registry.tag.``, and their names are unspelled.
+    """
+    if not spelled:
+        return {name: value for name, value in tags.items() if not name.startswith(_REGISTERS)}
     ours = {unspelled(name[len(mapping.TAG) :]): value for name, value in tags.items() if name.startswith(mapping.TAG)}
-    theirs = {
-        name: value for name, value in tags.items() if not name.startswith(("manual_registry.", "aisdp.", "mlflow."))
-    }
+    theirs = {name: value for name, value in tags.items() if not name.startswith(_REGISTERS)}
     return {**theirs, **ours}
 
 
@@ -125,31 +141,47 @@ def _from_run(run: Run) -> dict[str, Any]:
 
 
 def hyperparameter(text: str) -> Any:
-    """Return a param as the value that it most likely was: a number, a bool, a list or mapping in JSON, else text."""
+    """Return a param as the value that it most likely was: a number, a bool, a list or mapping in JSON, else text.
+
+    Nothing of the text is lost: what the value does not spell again, once it was kept, stays text (``0.10``, ``1.0``).
+    """
     if not _NUMBER.fullmatch(text) and not text.startswith(_JSON):
         return text
     try:
-        return encode(json.loads(text))
+        kept = encode(decode(json.loads(text)))
+        line = dump(kept)
+        again = decode(parse(line))
+        return kept if text in (line.decode().rstrip("\n"), json.dumps(again, ensure_ascii=False)) else text
     except (ValueError, RecursionError, BadValue):
         return text
 
 
 def reference(dataset: Dataset) -> dict[str, str]:
-    """Return the reference and digest of a data set: ours as it was registered, theirs by name and digest."""
+    """Return the reference and hash of a data set: ours as it was registered, any other by MLflow's name and digest."""
     try:
         source = json.loads(dataset.source)
-    except ValueError:
+    except (ValueError, RecursionError):
         source = None
-    if isinstance(source, dict) and isinstance(source.get("reference"), str):
-        return {"reference": source["reference"], "hash": str(source.get("hash", dataset.digest))}
-    return {"reference": f"mlflow:{dataset.name}@{dataset.digest}", "hash": dataset.digest}
+    stated = source.get("reference") if isinstance(source, dict) else None
+    try:
+        ours = parse_reference(stated) if isinstance(stated, str) else None
+    except BadReference:  # somebody else's source has a member of that name
+        ours = None
+    found = ours or parse_reference(mlflow_reference(dataset.name or "?", dataset.digest or "?"))
+    known = source.get("hash") if ours is not None and isinstance(source, dict) else None
+    return {"reference": found.text, "hash": own_hash(found) or str(known or dataset.digest)}
+
+
+def is_shortened(value: str) -> bool:
+    """Tell whether a value is what an export made of a longer one."""
+    return _SHORTENED.search(value) is not None
 
 
 def _not_kept(entities: VersionEntities) -> list[str]:
     """List what cannot come back out of MLflow's fields alone."""
     run, found = entities.run, []
     if run is not None:
-        found += [f"param {name}: shortened there" for name, value in run.params.items() if _SHORTENED.search(value)]
+        found += [f"param {name}: shortened there" for name, value in run.params.items() if is_shortened(value)]
         found += [f"metric {one.name}: step {one.step}" for one in run.metrics if one.step]
         found += [f"data set {one.name}: for evaluation" for one in run.datasets if one.context == "evaluation"]
         found += [f"tag {name} of the run" for name in run.tags if not name.startswith(("mlflow.", "manual_registry."))]

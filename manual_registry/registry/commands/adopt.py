@@ -1,8 +1,9 @@
-"""Commands of the facade: a team's own spreadsheet comes in."""
+"""Commands of the facade: a team's own spreadsheet comes in, or what an MLflow server holds."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     from manual_registry.ports import Progress
     from manual_registry.registry.adopted import Adoption
     from manual_registry.registry.adopting import Order
+    from manual_registry.registry.brought import Brought
 
 
 class AdoptCommands(Commands):
-    """A team's own spreadsheet comes in."""
+    """A team's own spreadsheet comes in, or what an MLflow server holds."""
 
     def adopt(
         self,
@@ -68,6 +70,31 @@ class AdoptCommands(Commands):
             if registry is not None:
                 raise
         return adopting.dry_run(_order(sheet, storage, mapping, in_place), state, progress=progress)
+
+    def import_mlflow(
+        self,
+        tracking_uri: str,
+        *,
+        models: Sequence[str] = (),
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Brought:
+        """Import the registered versions of an MLflow server as baseline entries; control starts today.
+
+        ``models``: those registered models alone, by MLflow's names. What this tool exported comes back whole, with the
+        hashes checked; of others, runs, tags and data sets become metadata, numbers become versions. What cannot come is
+        in the outcome with its reason, as is what has no place here; ``differs`` is True of it where files are not what
+        was said of them. ``dry_run`` reads and downloads nothing but this tool's own papers, and writes nothing.
+
+        Again imports only what is new. Raises :class:`BadTrackingAddress`, :class:`ToolMissing`, :class:`ServerDown` (what
+        was imported until then stays), :class:`ServerTooOld`, :class:`WrongCredentials`, :class:`ModelUnknown`,
+        :class:`RegistryClosed`.
+        """
+        from manual_registry.registry import bringing
+
+        return bringing.import_mlflow(
+            self._work, tracking_uri=tracking_uri, models=models, dry_run=dry_run, progress=progress
+        )
 
     def take_in(self, ref: str, *, progress: Progress | None = None) -> Result:
         """Copy the files of a version that was adopted in place into the registry; they must be as adopted.

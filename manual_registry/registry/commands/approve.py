@@ -24,15 +24,16 @@ class ApproveCommands(Commands):
 
         return approving.request(self._work, ref, to)
 
-    def approval_list(self, *, pending: bool = False) -> Documents:
+    def approval_list(self, *, pending: bool = False, at_once: bool = False) -> Documents:
         """Return the approvals: id, kind, model, version, to, status, approver, problems.
 
-        ``pending``: those that wait for a person. An item is one of ``manual-registry/approvals/1``. Raises
+        ``pending``: those that wait for a person; ``at_once``: also the changes that a lead signed without being asked
+        (ids C7, as the copies in approvals/.control/). An item is one of ``manual-registry/approvals/1``. Raises
         :class:`IntegrityError`.
         """
         from manual_registry.registry import reviewing
 
-        return reviewing.listing(self._work, pending=pending)
+        return reviewing.listing(self._work, pending=pending, at_once=at_once)
 
     def approval_show(self, id: str) -> Document:
         """Return an approval, what a lead reads before signing (``review``), and the auditor's command.

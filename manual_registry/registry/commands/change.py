@@ -4,15 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, Unpack
 
 from manual_registry.registry.commands.base import Commands, path_or_none
 
 if TYPE_CHECKING:
     from manual_registry.core.results import Result
     from manual_registry.ports import Progress
+    from manual_registry.registry.given import Given
     from manual_registry.registry.identity import Credentials
     from manual_registry.registry.synced import Synced
+
+
+class RegisterOptions(TypedDict, total=False):
+    """The options of :meth:`ChangeCommands.register` that say what the version is."""
+
+    metadata: str | Path | None
+    commit: str | None
+    repo: str | Path | None
+    data: Sequence[str]
+    pipeline_run: str | None
+    trained: str | None
+    owner: str | None
+    metrics: str | Path | None
+    params: str | Path | None
+    gates: Sequence[str | Path]
+    config: str | Path | None
+    prompt: str | Path | None
+    environment: str | Path | None
+    card: str | Path | None
+
+
+#: Those of them that name one file or directory.
+_PATHS = ("metadata", "repo", "metrics", "params", "config", "prompt", "environment", "card")
+
+
+def _given(**options: Unpack[RegisterOptions]) -> Given:
+    from manual_registry.registry.given import Given
+
+    named: dict[str, Any] = dict(options)
+    named |= {name: path_or_none(named[name]) for name in _PATHS if name in named}
+    named["gates"] = [Path(gate) for gate in options.get("gates", ())]
+    return Given(**named)
 
 
 class ChangeCommands(Commands):
@@ -52,26 +85,61 @@ class ChangeCommands(Commands):
         metadata, artefact, dates), :class:`FileUnknown`, :class:`PathEscapes`, :class:`Conflict`, :class:`Unavailable`.
         """
         from manual_registry.registry import registering
-        from manual_registry.registry.given import Given
 
-        given = Given(
-            metadata=path_or_none(metadata),
+        given = _given(
+            metadata=metadata,
             commit=commit,
-            repo=path_or_none(repo),
+            repo=repo,
             data=data,
             pipeline_run=pipeline_run,
             trained=trained,
             owner=owner,
-            metrics=path_or_none(metrics),
-            params=path_or_none(params),
-            gates=[Path(gate) for gate in gates],
-            config=path_or_none(config),
-            prompt=path_or_none(prompt),
-            environment=path_or_none(environment),
-            card=path_or_none(card),
+            metrics=metrics,
+            params=params,
+            gates=gates,
+            config=config,
+            prompt=prompt,
+            environment=environment,
+            card=card,
         )
         return registering.register(
             self._work, model, version, Path(path), given, dereference=dereference, progress=progress
+        )
+
+    def register_from_run(
+        self,
+        model: str,
+        version: str,
+        run_id: str,
+        *,
+        path: str | None = None,
+        tracking_uri: str | None = None,
+        dereference: bool = False,
+        progress: Progress | None = None,
+        **options: Unpack[RegisterOptions],
+    ) -> Result:
+        """Register the model of MLflow's run ``run_id`` with what the run says: commit, params, metrics, data sets.
+
+        ``path`` chooses among several models: a name, an m-id, or a path in the run. ``tracking_uri`` is an http(s)
+        server, a folder of MLflow's or an SQLite file, by default MLFLOW_TRACKING_URI, else what the working directory
+        has; nothing is written there. ``options`` are those of :meth:`register`, and win over the run; what the run says
+        and no field takes up is told in the warnings, and kept as evidence. ``progress`` gets bytes.
+
+        Raises as :meth:`register`, and :class:`RunUnknown`, :class:`RunUnfit`, :class:`Ambiguous`,
+        :class:`BadTrackingAddress`, :class:`ModelSourceUnfit`, :class:`ServerDown` and its kind.
+        """
+        from manual_registry.registry import from_run
+
+        return from_run.register_from_run(
+            self._work,
+            model,
+            version,
+            run_id,
+            _given(**options),
+            path=path,
+            tracking_uri=tracking_uri,
+            dereference=dereference,
+            progress=progress,
         )
 
     def metadata_template(self, path: str | Path, *, repo: str | Path | None = None) -> str:
@@ -98,7 +166,7 @@ class ChangeCommands(Commands):
         Raises :class:`NotFound`, :class:`InvalidInput` and its kinds, :class:`FieldFilled`, :class:`ArchivedVersion`,
         :class:`Unavailable`.
         """
-        from manual_registry.registry import registering
+        from manual_registry.registry import attaching
         from manual_registry.registry.given import Given
 
         given = Given(
@@ -108,7 +176,7 @@ class ChangeCommands(Commands):
             environment=path_or_none(environment),
             evidence=[Path(one) for one in evidence],
         )
-        return registering.attach(self._work, ref, given)
+        return attaching.attach(self._work, ref, given)
 
     def promote(
         self,

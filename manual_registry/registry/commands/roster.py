@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,21 +37,29 @@ class RosterCommands(Commands):
         *,
         reason: str,
         compromised_since: str | None = None,
+        former_key: str | None = None,
         as_: str | None = None,
         key: str | Path | None = None,
     ) -> Result:
         """Revoke an approver from here on; the last active lead stays.
 
         ``compromised_since``: since when somebody else may have had the key; `verify` then finds the later signatures
-        that no anchor covers.
+        that no anchor covers. ``former_key``, a fingerprint (``SHA256:…``): say it of that key, which signs no more, and
+        revoke nobody.
 
-        Raises :class:`ApproverUnknown`, :class:`IdentityTaken` (revoked already), :class:`LastLead`,
+        Raises :class:`ApproverUnknown`, :class:`IdentityTaken` (revoked or told already), :class:`LastLead`,
         :class:`ReasonMissing`, :class:`ControlRefused`.
         """
         from manual_registry.registry import controlling
 
         return controlling.approver_revoke(
-            self._work, email, reason=reason, compromised_since=compromised_since, as_=as_, key=path_or_none(key)
+            self._work,
+            email,
+            reason=reason,
+            compromised_since=compromised_since,
+            former_key=former_key,
+            as_=as_,
+            key=path_or_none(key),
         )
 
     def approver_delegate(
@@ -227,6 +236,21 @@ class RosterCommands(Commands):
         from manual_registry.registry import controlling
 
         return controlling.policy_show(self._work)
+
+    @staticmethod
+    def policy_restore(path: str | Path | None = None) -> tuple[Path, str]:
+        """Write the registry.toml that a registry has lost anew, as the ledger has put it in force.
+
+        ``path``: the root, else ``$MANUAL_REGISTRY``, else the nearest parent with a ledger. Returns the file, and a
+        sentence about what no event says. Raises :class:`NameTaken` (it is there), :class:`NoRegistry`,
+        :class:`IntegrityError`.
+        """
+        from manual_registry.adapters.config import FILE
+        from manual_registry.registry import restoring
+        from manual_registry.registry.roots import find_ledger
+
+        root = find_ledger(path_or_none(path), os.environ)
+        return root / FILE, restoring.restore(root)
 
     def policy_sign(self, *, as_: str | None = None, key: str | Path | None = None) -> Result:
         """Put registry.toml's system, risk, placed-on-market date and ``[policy]`` in force.

@@ -1,0 +1,41 @@
+"""Commands of the facade: the end of a register."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manual_registry.registry.commands.base import Commands, Document, path_or_none
+
+if TYPE_CHECKING:
+    from manual_registry.core.results import Result
+
+
+class EndingCommands(Commands):
+    """The end of a register, which goes on elsewhere."""
+
+    def close(self, successor: str, *, reason: str, as_: str | None = None, key: str | Path | None = None) -> Result:
+        """Close the register: nothing new is registered here any more; it goes on at ``successor`` (RP-22).
+
+        ``successor`` is an address or a place, one line; user, password, query and fragment are left out. Signed by the
+        lead ``as_``; None: a request is opened, which a lead signs later. Still possible afterwards: what reads, `verify`
+        with ``record``, a check of an export, `anchor`, `archive`, `note`, the end of a deployment, revocations.
+        Closed so already: ``changed`` False.
+
+        Raises :class:`AlreadyClosed` (with another successor or reason), :class:`BadName`, :class:`BadValue`,
+        :class:`ReasonMissing`, :class:`LeadNeeded` (the registry has none), :class:`ApprovalWanted` (a rollback waits
+        for its ratification), :class:`BaselineUnconfirmed`, :class:`ControlRefused`, :class:`SigningFailed`.
+        """
+        from manual_registry.registry import closing
+
+        return closing.close(self._work, successor=successor, reason=reason, as_=as_, key=path_or_none(key))
+
+    def close_facts(self, successor: str) -> Document:
+        """Return what a lead reads before :meth:`close`: ``successor`` as it is kept, ``versions`` (stage -> how many).
+
+        ``remarks`` are sentences on what is under way; ``closed`` is null, or ``at`` (UTC), ``successor``, ``reason``,
+        ``by``, ``event``. Raises :class:`BadName`, :class:`IntegrityError`.
+        """
+        from manual_registry.registry import closing
+
+        return closing.close_facts(self._work, successor)

@@ -1,0 +1,50 @@
+"""`export mlflow` of a closed register: refused before anything is written there; the check goes on for years (RP-22)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mlflow_server import MlflowServer
+from world import LEAD, World
+
+from manual_registry.core.errors import RegistryClosed
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+def export(world: World, server: MlflowServer, **options: Any) -> dict[str, Any]:
+    """Export and return the document."""
+    return world.as_().export_mlflow(server.uri, **options).document()
+
+
+def places(document: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return (place, field, problem) of each mismatch."""
+    return [(one["place"], one["field"], one["problem"]) for one in document["mismatches"]]
+
+
+def test_the_last_export_the_end_and_the_years_after(world: World, mlflow_server: MlflowServer) -> None:
+    model = world.model
+    world.to_production("1")
+    world.register("2")
+    world.as_().approval_request(f"{model}@2", to="staging")  # it lapses with the end
+    assert export(world, mlflow_server)["verified"]
+    world.as_(LEAD).close(mlflow_server.uri, reason="moved", as_=LEAD, key=world.key(LEAD))
+    client = mlflow_server.client()
+    before = {one.version: dict(one.tags) for one in client.search_model_versions(f"name = '{model}'")}
+    with pytest.raises(RegistryClosed):
+        export(world, mlflow_server)
+    # What may still be written into the register is no difference from what was exported.
+    world.as_().note(f"{model}@1", "seen by the auditor")
+    world.as_().archive(f"{model}@2", reason="never used")
+    world.approve(f"{model}@1", "archived")
+    world.as_().archive(f"{model}@1", reason="out of service")
+    done = export(world, mlflow_server, verify_only=True, record=True)
+    assert (done["verified"], places(done), len(done["events"])) == (True, [], 1)
+    assert [one["requests"] for one in export(world, mlflow_server, dry_run=True)["skipped"]] == [0, 0]
+    assert {one.version: dict(one.tags) for one in client.search_model_versions(f"name = '{model}'")} == before
+    number = client.get_model_version_by_alias(model, "production").version
+    client.set_model_version_tag(model, number, "manual_registry.stage", "retired")
+    changed = export(world, mlflow_server, verify_only=True)
+    assert places(changed) == [("version.tag", "manual_registry.stage", "changed")]
+    assert not [one for one in world.as_().verify().findings if one.severity.value == "error"]
