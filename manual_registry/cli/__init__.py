@@ -28,10 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(typed: list[str]) -> int:
     from manual_registry.cli.app import run
+    from manual_registry.cli.ask import ask_passphrase
     from manual_registry.cli.boundary import guarded
     from manual_registry.cli.output import prepare_streams
     from manual_registry.cli.session import Session
 
-    session = Session()
+    session = Session(passphrase=ask_passphrase)
     prepare_streams()
     return guarded(lambda: run(typed, session), session, typed)

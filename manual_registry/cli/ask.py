@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import click
 
-from manual_registry.cli.boundary import NotSigned
 from manual_registry.cli.output import clean, err
 from manual_registry.cli.session import Session, interactive
-from manual_registry.core.errors import RegistryError, UsageError
+from manual_registry.core.errors import NotSigned, RegistryError, UsageError
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -30,12 +30,6 @@ class Interrupted(RegistryError):
     code, status = "MR-E130", 130
 
 
-class NotSigned(RegistryError):
-    """The person said no when asked for the signature: it waits as before."""
-
-    code, status = "MR-W002", 9
-
-
 def guarded(action: Callable[[], None], session: Session, arguments: Sequence[str]) -> int:
     """Run ``action`` and return the exit status; every error is told on the way."""
     try:

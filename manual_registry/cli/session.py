@@ -7,6 +7,7 @@ standard error, so that standard output carries the result alone).
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,22 +27,24 @@ def registry_class() -> type[Registry]:
 
 @dataclass(slots=True)
 class Session:
-    """The common options of one run; ``opened`` is kept so that its warnings are told after an error too."""
+    """The common options of one run; ``opened`` is kept so that its warnings are told after an error too.
+
+    ``passphrase`` asks a person on the terminal for one.
+    """
 
     registry: Path | None = None
     actor: str | None = None
     json: bool = False
     opened: Registry | None = None
     told: set[str] = field(default_factory=set)
+    passphrase: Callable[[str], str] | None = None
 
     def open(self) -> Registry:
         """Open the registry that the options, the environment or the working directory name."""
         if self.opened is None:
             self.opened = registry_class().open(self.registry, actor=self.actor)
             if interactive():
-                from manual_registry.cli.ask import ask_passphrase
-
-                self.opened.passphrase = ask_passphrase
+                self.opened.passphrase = self.passphrase
         return self.opened
 
     def warnings(self) -> tuple[str, ...]:

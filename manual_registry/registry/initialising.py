@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from manual_registry.adapters import config as configs
 from manual_registry.adapters import keys
 from manual_registry.adapters.ledger_files import LedgerFiles
-from manual_registry.core import closing
 from manual_registry.core import events as kinds
 from manual_registry.core.errors import Json, NameTaken, UsageError, raise_for
 from manual_registry.core.folding import apply
@@ -20,10 +19,10 @@ from manual_registry.core.state import State
 from manual_registry.core.times import normal_stamp
 from manual_registry.core.values import Risk, email, line_text, person
 from manual_registry.registry.half_made import DIRECTORIES, begun
+from manual_registry.registry.root_texts import root_texts
 from manual_registry.registry.roots import is_address
 
 if TYPE_CHECKING:
-    from manual_registry.core.records import Closed
     from manual_registry.core.results import Result
     from manual_registry.registry.workspace import Clock, Workspace
 
@@ -133,24 +132,6 @@ def _warn_about_leads(work: Workspace, state: State) -> None:
     elif count == 1:
         lost = "" if state.recovery_key else "if their key is lost, no other lead can be enrolled (no recovery key); "
         work.warn(f"there is one lead only: {lost}what they register themselves nobody can approve; enrol a second one")
-
-
-def root_texts(genesis: Event, closed: Closed | None = None) -> dict[str, str]:
-    """Return what README.txt, FORMAT.md and .gitattributes say in the registry that ``genesis`` began."""
-    from manual_registry.adapters.templates import render
-
-    facts = {
-        "system": genesis.data["system"],
-        "risk": genesis.data["risk"],
-        "registry_id": genesis.hash.removeprefix("sha256:")[:32],
-        "created": genesis.at[:10],
-        "closed": closing.document(closed),
-    }
-    return {
-        "README.txt": render("README.txt.j2", **facts),
-        "FORMAT.md": render("FORMAT.md.j2", **facts),
-        ".gitattributes": "* -text\n",
-    }
 
 
 def _texts(genesis: Event) -> dict[str, str]:

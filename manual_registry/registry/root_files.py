@@ -13,6 +13,7 @@ from manual_registry.core.audit import finding
 from manual_registry.core.closing import closed_text
 from manual_registry.core.errors import RegistryError, StorageUnexpected
 from manual_registry.core.results import Finding, Severity
+from manual_registry.registry.root_texts import root_texts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,8 +50,6 @@ def audit_root(work: Workspace, loaded: Loaded) -> list[Finding]:
 
 
 def _explanations(work: Workspace, loaded: Loaded) -> list[Finding]:
-    from manual_registry.registry.initialising import root_texts
-
     found = []
     for name, text in root_texts(loaded.events[0], loaded.state.closed).items():
         try:
@@ -79,7 +78,6 @@ def tell_closed(work: Workspace, loaded: Loaded) -> None:
     if closed is None:
         return
     from manual_registry.adapters.files import put_if_absent, write_atomic
-    from manual_registry.registry.initialising import root_texts
 
     path, genesis = work.root / README, loaded.events[0]
     found = path.read_bytes() if path.is_file() else None

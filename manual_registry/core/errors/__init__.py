@@ -180,6 +180,7 @@ from manual_registry.core.errors.usage import (
 from manual_registry.core.errors.waiting import (
     ApprovalWanted,
     BaselineUnconfirmed,
+    NotSigned,
 )
 
 __all__ = [
@@ -287,6 +288,7 @@ __all__ = [
     "NoRegistry",
     "NotARepository",
     "NotFound",
+    "NotSigned",
     "NothingInProduction",
     "OpenDeployment",
     "PathCollision",

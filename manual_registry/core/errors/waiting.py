@@ -15,3 +15,9 @@ class BaselineUnconfirmed(RegistryError):
     """No lead has confirmed yet what an adopted sheet stated."""
 
     code, status = "MR-W070", 9
+
+
+class NotSigned(RegistryError):
+    """The person said no when asked for the signature: it waits as before."""
+
+    code, status = "MR-W002", 9
