@@ -68,6 +68,12 @@ def storage_error(error: OSError, where: str | Path) -> RegistryError:
     return StorageFailed(f"{where}: {reason}", location=str(where))
 
 
+def require_writable(directory: Path) -> None:
+    """Raise :class:`StorageReadOnly` unless files can be put into ``directory``; nothing is written."""
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise StorageReadOnly(f"{directory}: cannot be written", location=str(directory))
+
+
 def fsync_dir(directory: Path) -> None:
     """Make the names in ``directory`` durable (a no-op where directories cannot be synced)."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

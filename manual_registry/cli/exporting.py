@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from manual_registry.cli.ask import progress
+from manual_registry.cli.boundary import Interrupted
 from manual_registry.cli.destination import check_destination
 from manual_registry.cli.options import group, is_stdout, output_option
 from manual_registry.cli.output import answer, clean, emit, head_line, out, out_bytes, write_file
 from manual_registry.cli.session import Session, pass_session
-from manual_registry.core.errors import IntegrityError
+from manual_registry.core.errors import IntegrityError, RegistryError
 
 if TYPE_CHECKING:
     from manual_registry.registry.handover import Handover
@@ -69,9 +71,7 @@ def _is_export(path: Path, data: bytes) -> bool:
 @click.option(
     "--alias",
     type=click.Choice(["production", "champion"]),
-    default="production",
-    show_default=True,
-    help="What MLflow calls the production version.",
+    help="What MLflow calls the production version; at first production, then as the last export did.",
 )
 @pass_session
 def mlflow_command(
@@ -82,7 +82,7 @@ def mlflow_command(
     dry_run: bool,
     verify_only: bool,
     record: bool,
-    alias: str,
+    alias: str | None,
 ) -> None:
     """Export to MLflow, and prove it.
 
@@ -92,7 +92,7 @@ def mlflow_command(
     Exit status 4: something in MLflow is not as the register says.
     """
     registry = session.open()
-    with progress("export") as bar:
+    with _stoppable(writes=not (dry_run or verify_only)), progress("export") as bar:
         done = registry.export_mlflow(
             tracking_uri,
             model=model,
@@ -105,8 +105,27 @@ def mlflow_command(
     answer(session, done.document(), _lines(done))
     if done.head is not None and not session.json:
         out(head_line(done.head))
+    if done.unrecorded is not None:
+        _not_kept(session, done.unrecorded)
     if done.mismatches:
         click.get_current_context().exit(IntegrityError.status)
+
+
+@contextmanager
+def _stoppable(*, writes: bool) -> Iterator[None]:
+    """Say to a person who stops the command what becomes of what it did."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = "what is in MLflow stays, and the same command goes on from it" if writes else "nothing was written"
+        raise Interrupted(f"stopped; {kept}") from None
+
+
+def _not_kept(session: Session, problem: RegistryError) -> None:
+    """End with the status of an outcome that the ledger did not take; what was found is told already."""
+    if session.json:  # it stands in the document
+        click.get_current_context().exit(problem.exit_status)
+    raise problem
 
 
 def _lines(done: Handover) -> Iterator[str]:
@@ -117,8 +136,7 @@ def _lines(done: Handover) -> Iterator[str]:
     for one in done.outcomes:
         if one.number is None and done.action != "dry-run":
             yield f"left out  {clean(one.model)}@{clean(one.version)}: {clean(one.reason)}"
-    for remark in done.remarks if done.action == "dry-run" else ():
-        yield f"{remark['problem']:<9} {_ref(remark)} {clean(remark['place'])} {clean(remark['name'])}: {clean(remark['instead'])}"
+    yield from _remark_lines(done)
     for mismatch in document["mismatches"][:SHOWN]:
         yield f"differs   {_difference(mismatch)}"
     if len(done.mismatches) > SHOWN:
@@ -126,8 +144,30 @@ def _lines(done: Handover) -> Iterator[str]:
     yield _sum(done)
 
 
+def _remark_lines(done: Handover) -> Iterator[str]:
+    """Tell what MLflow cuts, renames or refuses: all of it before anything is written, then of what was written."""
+    written = {(one.model, one.version) for one in done.outcomes if one.requests}
+    told = [
+        one
+        for one in done.remarks
+        if done.action == "dry-run"
+        or (one["model"], one["version"]) in written
+        or (one["version"] is None and done.action == "export" and done.requests)
+    ]
+    for one in told if done.action == "dry-run" else told[:SHOWN]:
+        yield f"{one['problem']:<9} {_ref(one)} {clean(one['place'])} {clean(one['name'])}: {clean(one['instead'])}"
+    if done.action != "dry-run" and len(told) > SHOWN:
+        yield f"cut       and {len(told) - SHOWN} more that MLflow cuts or renames; --json and --dry-run list them all"
+
+
 def _object_line(one: dict[str, object]) -> str:
-    word = "would make" if one["new"] else f"would write {one['values']} values of" if one["values"] else "stands"
+    word = (
+        "would make"
+        if one["new"]
+        else f"would write {_count(one['values'], 'value')} of"
+        if one["values"]
+        else "stands"
+    )
     return f"{word:<10} {clean(one['object'])} {clean(one['name'])}"
 
 
@@ -146,8 +186,17 @@ def _difference(one: dict[str, str | None]) -> str:
 
 def _sum(done: Handover) -> str:
     there = sum(one.number is not None for one in done.outcomes)
+    versions = _count(len(done.outcomes), "version")
     place = f"MLflow {clean(done.server)} at {clean(done.uri)}"
     if done.action == "dry-run":
-        return f"{place}: nothing was written; {there} of {len(done.outcomes)} versions are there"
-    told = "no mismatch" if not done.mismatches else f"{len(done.mismatches)} mismatches"
-    return f"{place}: {there} of {len(done.outcomes)} versions, {done.requests} writes, {told}"
+        return f"{place}: nothing was written; {there} of {versions} there"
+    told = _count(len(done.mismatches), "mismatch", "mismatches") if done.mismatches else "no mismatch"
+    stood = f", {done.stood} stood already and not read (--verify-only reads all)" if done.stood else ""
+    return (
+        f"{place}: {there} of {versions} there, {_count(done.requests, 'write')}, {done.read} read back{stood}, {told}"
+    )
+
+
+def _count(number: object, word: str, several: str | None = None) -> str:
+    """Return a number with its word, as in ``1 version`` and ``2 versions``."""
+    return f"{number} {word if number == 1 else several or f'{word}s'}"

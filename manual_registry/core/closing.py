@@ -99,9 +99,12 @@ def document(closed: Closed | None) -> dict[str, Any] | None:
     }
 
 
-def consequences(state: State) -> list[str]:
-    """Say what the end of the register means for what is under way: told before a lead signs it, and afterwards."""
-    return [*_requests(state), *_moves(state), *_exported(state), *_leads(state)]
+def consequences(state: State, successor: str | None = None) -> list[str]:
+    """Say what the end of the register means for what is under way: told before a lead signs it, and afterwards.
+
+    ``successor`` is where it is to go on; it is compared with where exports went.
+    """
+    return [*_requests(state), *_moves(state), *_exported(state, successor), *_leads(state)]
 
 
 def _requests(state: State) -> list[str]:
@@ -125,13 +128,30 @@ def _moves(state: State) -> list[str]:
     return told
 
 
-def _exported(state: State) -> list[str]:
-    """Where it was exported, something may have been forgotten; where it never was, it goes on in another way."""
-    if not state.exports:
+def _exported(state: State, successor: str | None) -> list[str]:
+    """Tell what no export has brought over, and where the last one found something else: afterwards none is possible."""
+    if state.closed is not None or not state.versions:
         return []
+    if not state.exports:
+        return ["no export is recorded (mreg export mlflow comes before the closing, where it goes on in MLflow)"]
     there = {name for one in state.exports.values() for name in one.versions}
     missing = [record.ref for name, record in state.versions.items() if name not in there]
-    return [f"in no recorded export: {_some(missing)} (mreg export mlflow comes before the closing)"] if missing else []
+    through = max(one.seq for one in state.exports.values())
+    since = [
+        record.ref for name, record in state.versions.items() if name in there and max(record.event_seqs) > through
+    ]
+    told = [f"in no recorded export: {_some(missing)} (mreg export mlflow comes before the closing)"] if missing else []
+    if since:
+        told.append(f"changed since the last recorded export: {_some(since)} (mreg export mlflow once more)")
+    for (_, address), one in state.exports.items():
+        count = sum(len(found) for found in one.mismatches.values())
+        if count:
+            words = "1 mismatch is" if count == 1 else f"{count} mismatches are"
+            told.append(f"{words} recorded of {address} (mreg export mlflow --tracking-uri {address} --verify-only)")
+    addresses = [address for _, address in state.exports]
+    if successor is not None and not any(successor.startswith(address) for address in addresses):
+        told.append(f"recorded exports went to {_some(addresses)}, none to {successor}")
+    return told
 
 
 def _leads(state: State) -> list[str]:

@@ -286,15 +286,18 @@ def _lesser(event: Event, ref: str) -> str:
             return f"{number} cell{'' if number == 1 else 's'} of the workbook put back, as edited kept aside"
         case kinds.EXPORTED:
             done = "exported to" if data["action"] == "export" else "compared with"
-            told = f"{data['count']} mismatches" if data["count"] else "no mismatch"
-            return (
-                f"{', '.join(data['models'])} {done} MLflow at {data['uri']}: {data['checked']} versions read, {told}"
-            )
+            told = _counted(data["count"], "mismatch", "es") if data["count"] else "no mismatch"
+            read = _counted(data["checked"], "version")
+            return f"{', '.join(data['models'])} {done} MLflow at {data['uri']}: {read} read, {told}"
         case kinds.VERIFIED:
             return f"verified: {'no error' if data['ok'] else 'errors found'}"
         case kinds.ANCHORED:
             return f"event {data['seq']} existed at {data['time']}, says {data['authority']}"
     return event.type
+
+
+def _counted(number: int, word: str, plural: str = "s") -> str:
+    return f"{number} {word}{'' if number == 1 else plural}"
 
 
 def _because(data: Any) -> str:

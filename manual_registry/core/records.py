@@ -330,7 +330,8 @@ class Exported:
     """What was recorded of exports to one place; it is read to tell whether there is anything new to record.
 
     ``versions``: (model, version) -> (its number there, the digest of what was compared). ``mismatches``: model -> the
-    mismatches told last. ``checked_at``: the last recorded check, None: none.
+    mismatches told last, by an export or a check. ``cut``: models of which more were found than the event lists.
+    ``checked_at``: the last recorded check, None: none.
     """
 
     versions: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
@@ -338,3 +339,8 @@ class Exported:
     seq: int = 0
     at: str = ""
     checked_at: str | None = None
+    cut: set[str] = field(default_factory=set)
+
+    def doubtful(self, model: str, version: str) -> bool:
+        """Tell whether what was recorded last has a mismatch of that version, or may have one that it does not list."""
+        return model in self.cut or any(one["version"] == version for one in self.mismatches.get(model, ()))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from manual_registry.core import closing
 from manual_registry.core.references import without_credentials
 from manual_registry.core.values import free_text, line_text
-from manual_registry.registry.access import read
+from manual_registry.registry import views
+from manual_registry.registry.access import read, writing
 from manual_registry.registry.asking import change, unchanged
 
 if TYPE_CHECKING:
@@ -25,9 +26,12 @@ def close(work: Workspace, *, successor: str, reason: str, as_: str | None, key:
     state = work.load().state
     standing = state.closed
     if standing is not None and (standing.successor, standing.reason) == (place, text):
+        if views.behind(work, work.load()):  # a killed command: README.txt and workbook are to say it, too
+            with writing(work):
+                pass
         return unchanged(work, "close", "registry")
     if standing is None:
-        work.warn(*closing.consequences(state))
+        work.warn(*closing.consequences(state, place))
     return change(
         work,
         "close",
@@ -60,5 +64,5 @@ def close_facts(work: Workspace, successor: str) -> dict[str, Any]:
         "successor": place,
         "versions": stages,
         "closed": closing.document(state.closed),
-        "remarks": closing.consequences(state),
+        "remarks": closing.consequences(state, place),
     }

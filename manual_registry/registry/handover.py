@@ -2,30 +2,32 @@
 
 1. What is there is found by its tags; a name that is somebody else's stops everything before anything is written.
 2. For each version, in order of registration: what is missing is written, what is behind brought up to date, what
-   somebody changed in MLflow told and left alone (:mod:`manual_registry.registry.handing_over`).
+   somebody changed in MLflow told and left alone (:mod:`manual_registry.registry.handover_version`).
 3. Whatever was written is read back over the same interface, files downloaded and hashed, and compared.
-4. Aliases follow; one event keeps the outcome, when it is another than the one recorded last.
+4. Aliases follow; one event keeps the outcome, when something was written or it is another than the one recorded last.
+   It says of no version that it was read which was not: what was known to differ there stays known until it is.
 
-``dry_run`` and ``verify_only`` write nothing to MLflow.
+``dry_run`` and ``verify_only`` write nothing to MLflow. Whether the ledger can be written is looked at before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from manual_registry.core import events as kinds
 from manual_registry.core.decide.closing import refuse_closed
 from manual_registry.core.decide.exports import LISTED
-from manual_registry.core.errors import Busy, ModelUnknown, UsageError
+from manual_registry.core.errors import Busy, ExportedAhead, LocalArtefacts, ModelUnknown, RegistryError, UsageError
 from manual_registry.core.handover import mapping
 from manual_registry.core.handover.comparing import Mismatch
 from manual_registry.core.ledger import Draft
 from manual_registry.core.records import Exported
 from manual_registry.registry.access import read, writing
-from manual_registry.registry.handing_over import Handing, Outcome
+from manual_registry.registry.handing_over import Handing
 from manual_registry.registry.handover_sources import Sources
+from manual_registry.registry.handover_version import Outcome
 
 if TYPE_CHECKING:
     from manual_registry.adapters.mlflow.reading import Shelf
@@ -44,6 +46,8 @@ class Handover:
     server: str
     action: str
     outcomes: list[Outcome] = field(default_factory=list)
+    #: Models of which everything was looked at, aliases included.
+    models: list[str] = field(default_factory=list)
     mismatches: list[Mismatch] = field(default_factory=list)
     remarks: list[dict[str, Any]] = field(default_factory=list)
     plan: list[dict[str, Any]] = field(default_factory=list)
@@ -51,10 +55,22 @@ class Handover:
     warnings: tuple[str, ...] = ()
     event: int | None = None
     head: tuple[int, str] | None = None
+    #: Why the outcome could not be kept in the ledger; None: it could, or was not to be.
+    unrecorded: RegistryError | None = None
+
+    @property
+    def read(self) -> int:
+        """How many versions were read back now."""
+        return sum(one.read for one in self.outcomes)
+
+    @property
+    def stood(self) -> int:
+        """How many stood already and were not read again: the ledger says that they were, without a mismatch."""
+        return sum(not one.read and not one.unfit for one in self.outcomes)
 
     @property
     def verified(self) -> bool:
-        """True when MLflow was read and is as the register says."""
+        """True when no mismatch is known: each version was read back now, or (:attr:`stood`) by an earlier export."""
         return self.action != "dry-run" and not self.mismatches
 
     def document(self) -> dict[str, Any]:
@@ -70,12 +86,15 @@ class Handover:
             "exported": [one.document() for one in done],
             "skipped": [{**one.document(), "reason": one.reason} for one in rest],
             "verified": self.verified,
+            "read": self.read,
             "mismatches": [one.document() for one in self.mismatches],
             "remarks": self.remarks,
             "requests": self.requests,
             "warnings": list(self.warnings),
             "events": [] if self.event is None else [self.event],
         }
+        if self.unrecorded is not None:
+            document["unrecorded"] = {"code": self.unrecorded.code, "message": self.unrecorded.message}
         if self.action == "dry-run":
             document["plan"] = self.plan
         if self.head is not None:
@@ -91,18 +110,19 @@ def export_mlflow(
     dry_run: bool = False,
     verify_only: bool = False,
     record: bool = False,
-    alias: str = "production",
+    alias: str | None = None,
     progress: Progress | None = None,
 ) -> Handover:
     """Export to, or compare with, the MLflow server at ``tracking_uri``; see the module's text.
 
-    ``model``: that one alone. ``alias`` names the production version there. ``record`` keeps the outcome of
-    ``verify_only`` in the ledger. Raises the errors of :mod:`manual_registry.adapters.mlflow.server`,
-    :class:`ForeignTarget`, :class:`ModelUnknown`; what differs is in the result, not an error.
+    ``model``: that one alone. ``alias`` names the production version there; None: as the last export did. ``record``
+    keeps the outcome of ``verify_only`` in the ledger; should that fail at the end, the result says so (``unrecorded``)
+    beside what was found. Raises the errors of :mod:`manual_registry.adapters.mlflow.server`, :class:`ForeignTarget`,
+    :class:`ModelUnknown`; what differs is in the result, not an error.
     """
     from manual_registry.adapters.mlflow import server as servers
 
-    if alias not in mapping.PRODUCTION_ALIASES:
+    if alias is not None and alias not in mapping.PRODUCTION_ALIASES:
         raise UsageError(f"--alias is {' or '.join(mapping.PRODUCTION_ALIASES)}, not {alias!r}")
     if (record and not verify_only) or (dry_run and verify_only):
         raise UsageError("--record goes with --verify-only, and --verify-only without --dry-run")
@@ -113,21 +133,38 @@ def export_mlflow(
     if not dry_run and not verify_only:
         refuse_closed(loaded.state)
     models = _models(loaded.state, model)
-    server = servers.connect(address)
     action = "dry-run" if dry_run else "check" if verify_only else "export"
+    keeps = bool(models) and (action == "export" or record)
+    if keeps:
+        loaded = _writable(work)
+    server = servers.connect(address)
     done = Handover(uri=address, server=server.version, action=action)
     handing = Handing(
-        sources=Sources(work, loaded), server=server, action=action, production_alias=alias, progress=progress
+        sources=Sources(work, loaded),
+        server=server,
+        action=action,
+        before=_before(loaded.state, done),
+        alias=alias,
+        progress=progress,
     )
-    if action != "export":
-        _all(handing, models, done)
-    else:
+    if action == "export":
         with _OneAtATime(loaded.state.registry_id, address):
-            _all(handing, models, done)
-    if models and (action == "export" or record):
-        _record(work, loaded, done, models)
+            _all_recorded(work, handing, models, done)
+    else:
+        _all(handing, models, done)
+        if keeps:
+            _keep(work, loaded, done)
     done.warnings = tuple(work.warnings)
     return done
+
+
+def _writable(work: Workspace) -> Loaded:
+    """Return the ledger as a writing command meets it: what would refuse the event at the end does so before."""
+    from manual_registry.adapters.files import require_writable
+
+    with writing(work) as loaded:
+        require_writable(work.root / "ledger")
+        return loaded
 
 
 def _models(state: State, model: str | None) -> list[str]:
@@ -160,18 +197,66 @@ def _all(handing: Handing, models: Sequence[str], done: Handover) -> None:
 
     registry_id = handing.sources.loaded.state.registry_id
     # All of them first: a name that is taken stops the export before anything is written.
-    shelves = [reading.shelf(handing.server, registry_id, name) for name in models]
+    shelves = [reading.shelf(handing.server, registry_id, name, check=handing.action == "check") for name in models]
+    _require_place(handing, shelves)
+    _require_not_behind(handing, shelves)
+    try:
+        for shelf in shelves:
+            _model(handing, shelf, done)
+            done.models.append(shelf.model)
+    finally:
+        done.requests = handing.writer.written
+
+
+def _require_place(handing: Handing, shelves: Sequence[Shelf]) -> None:
+    """Refuse, before anything is written, where the files would lie on this machine instead of the server's."""
     for shelf in shelves:
-        _model(handing, shelf, done)
-    done.requests = handing.writer.written
+        if shelf.experiment is not None:
+            handing.server.require_remote(str(shelf.experiment.artifact_location))
+    if all(shelf.experiment is not None for shelf in shelves):
+        return
+    try:
+        handing.server.require_place()
+    except LocalArtefacts as problem:
+        if handing.action == "export":
+            raise
+        handing.sources.work.warn(problem.message)
+
+
+def _require_not_behind(handing: Handing, shelves: Sequence[Shelf]) -> None:
+    """Refuse, before anything is written, what a newer copy of this registry exported: it would be taken for edits."""
+    head = handing.sources.loaded.head[0]
+    for shelf in shelves if handing.action != "check" else ():
+        ahead = shelf.ahead(head)
+        if ahead is not None:
+            raise ExportedAhead(
+                f"{shelf.model} in MLflow was exported through event {ahead} of this registry, which ends here with event"
+                f" {head}: this is an older copy, or somebody edited the tags {mapping.THROUGH} and {mapping.EXPORTING}"
+                " there; nothing was written. Export from the newer copy",
+                location=shelf.model,
+                hint="mreg export mlflow … --verify-only tells what differs",
+            )
+
+
+def _all_recorded(work: Workspace, handing: Handing, models: Sequence[str], done: Handover) -> None:
+    """Export; what was read until a server went away is kept too, so that the next run need not read it again."""
+    try:
+        _all(handing, models, done)
+    except RegistryError:
+        if any(one.read for one in done.outcomes):
+            _keep(work, handing.sources.loaded, done)
+        raise
+    if models:
+        _keep(work, handing.sources.loaded, done)
 
 
 def _model(handing: Handing, shelf: Shelf, done: Handover) -> None:
     state = handing.sources.told()
-    wanted = mapping.model_entities(state, shelf.model, production_alias=handing.production_alias)
+    wanted = mapping.model_entities(state, shelf.model, production_alias=handing.production_alias(shelf))
     done.remarks += [{"model": shelf.model, "version": None, **one.document()} for one in wanted.remarks]
     if handing.action == "export":
-        handing.writer.ensure_model(shelf, wanted)
+        handing.writer.ensure_model(shelf, wanted, production_alias=handing.production_alias(shelf))
+        handing.server.require_remote(str(shelf.experiment.artifact_location))
     for version in state.models[shelf.model].versions:
         outcome, mismatches = handing.version(shelf, state.versions[shelf.model, version])
         done.outcomes.append(outcome)
@@ -185,13 +270,23 @@ def _model(handing: Handing, shelf: Shelf, done: Handover) -> None:
 # -- the event ------------------------------------------------------------------------------------------------
 
 
-def _record(work: Workspace, loaded: Loaded, done: Handover, models: Sequence[str]) -> None:
-    """Keep the outcome; of an export only when it is another than the one recorded last."""
-    fresh = _fresh(loaded.state, done)
-    if done.action == "export" and not fresh and not _news(loaded.state, done, models):
+def _keep(work: Workspace, loaded: Loaded, done: Handover) -> None:
+    """Record; a ledger that cannot take it is told beside what was found, which is not lost by that."""
+    try:
+        _record(work, loaded, done)
+    except RegistryError as problem:
+        done.unrecorded = problem
+
+
+def _record(work: Workspace, loaded: Loaded, done: Handover) -> None:
+    """Keep the outcome; of an export only when it wrote something or is another than the one recorded last."""
+    before = _before(loaded.state, done)
+    models = sorted({*done.models, *(one.model for one in done.outcomes)})
+    fresh, told = _fresh(before, done), _told(before, done, models)
+    if done.action == "export" and not (fresh or done.requests or _news(before, told, models)):
         done.head = loaded.head
         return
-    told: list[Any] = [one.document() for one in done.mismatches]
+    listed: list[Any] = told[:LISTED]
     data = {
         "target": TARGET,
         "uri": done.uri,
@@ -199,9 +294,9 @@ def _record(work: Workspace, loaded: Loaded, done: Handover, models: Sequence[st
         "action": done.action,
         "through": loaded.head[0],
         "models": list(models),
-        "checked": sum(one.number is not None for one in done.outcomes),
+        "checked": sum(one.read and one.number is not None for one in done.outcomes),
         "versions": fresh if done.action == "export" else [],
-        "mismatches": told[:LISTED],
+        "mismatches": listed,
         "count": len(told),
     }
     with writing(work) as now:
@@ -213,18 +308,40 @@ def _before(state: State, done: Handover) -> Exported:
     return state.exports.get((TARGET, done.uri), Exported())
 
 
-def _fresh(state: State, done: Handover) -> list[dict[str, Any]]:
-    """Return the versions whose number or digest is another than the one recorded last."""
-    before = _before(state, done).versions
+def _fresh(before: Exported, done: Handover) -> list[dict[str, Any]]:
+    """Return the versions, of those read, whose number or digest is another than the one recorded last."""
     return [
         {"model": one.model, "version": one.version, "number": one.number, "digest": one.digest}
         for one in done.outcomes
-        if one.number is not None and before.get((one.model, one.version)) != (one.number, one.digest)
+        if one.read and not one.unfit and one.number is not None
+        if before.versions.get((one.model, one.version)) != (one.number, one.digest)
     ]
 
 
-def _news(state: State, done: Handover, models: Sequence[str]) -> bool:
+def _told(before: Exported, done: Handover, models: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what differs: as found now, and of what was not read now as it was recorded last."""
+    now = [one.document() for one in done.mismatches]
+    looked: set[tuple[str, str | None]] = {
+        (one.model, one.version) for one in done.outcomes if one.read and not one.unfit
+    }
+    looked |= {(model, None) for model in done.models}
+    kept = [
+        dict(one)
+        for model in models
+        for one in before.mismatches.get(model, ())
+        if (model, one["version"]) not in looked and one["problem"] != "unfit"
+    ]
+    return _sorted([*now, *(one for one in kept if one not in now)])
+
+
+def _sorted(told: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    order = ("model", "version", "place", "field", "problem", "expected", "found")
+    return [dict(one) for one in sorted(told, key=lambda one: [str(one[name] or "") for name in order])]
+
+
+def _news(before: Exported, told: Sequence[Mapping[str, Any]], models: Sequence[str]) -> bool:
     """Tell whether the mismatches are others than those recorded last, or nothing was recorded at all."""
-    before = _before(state, done)
-    told = [one.document() for one in done.mismatches][:LISTED]
-    return any(before.mismatches.get(name) != [one for one in told if one["model"] == name] for name in models)
+    if any(name not in before.mismatches for name in models):
+        return True
+    last = _sorted(one for name in models for one in before.mismatches[name])
+    return last != list(told[:LISTED])

@@ -235,7 +235,7 @@ def _control_review(state: State, asked: ControlRequest) -> dict[str, Any]:
         ]}  # fmt: skip
     details = _with_fingerprint({**decode(controls.details(asked.subject, asked.data)), **_failing(state, asked)})
     if asked.action == closing.ACTION and asked.status == "requested":
-        details["afterwards"] = "; ".join(closing.consequences(state)) or None
+        details["afterwards"] = "; ".join(closing.consequences(state, asked.data["successor"])) or None
     return {"what": controls.told(asked.action, asked.subject, asked.data), "details": details}
 
 

@@ -312,7 +312,9 @@ def test_open_requests_lapse_but_for_what_still_may_be() -> None:
     chain = Chain()
     expected = lapsing(chain)
     ending = [name for name, status in expected.items() if status == "lapsed"]
-    assert consequences(chain.state) == [f"3 open requests lapse with it: {', '.join(ending)}"]
+    told, never = consequences(chain.state)
+    assert told == f"3 open requests lapse with it: {', '.join(ending)}"
+    assert never.startswith("no export is recorded")
     chain.close()
     found = {**chain.state.requests, **chain.state.controls}
     assert {name: found[name].status for name in expected} == expected
@@ -334,6 +336,29 @@ def test_what_is_under_way_is_told_beforehand() -> None:
     assert moves.startswith("to be moved to the archive: churn@1")
     assert missing.startswith("in no recorded export: churn@2 ")
     assert only.startswith(f"{LEAD} is the only lead")
+
+
+def test_what_the_exports_recorded_is_told_beforehand() -> None:
+    """Afterwards nothing can be exported any more: what differs then does so for ever."""
+    chain = Chain()
+    chain.register("1")
+    told = {"target": "mlflow", "uri": PLACE, "server": "3", "through": 1, "models": ["churn"], "checked": 1}
+    versions = [{"model": "churn", "version": "1", "number": "1", "digest": "0" * 64}]
+    none: dict[str, Any] = {"mismatches": [], "count": 0}
+    chain.add(kinds.EXPORTED, {}, {**told, "action": "export", "versions": versions, **none})
+    assert consequences(chain.state, PLACE) == []
+    assert consequences(chain.state, "https://elsewhere.example.org") == [
+        f"recorded exports went to {PLACE}, none to https://elsewhere.example.org"
+    ]
+    chain.add(kinds.NOTED, {"model": "churn", "version": "1"}, {"text": "seen"})
+    (since,) = consequences(chain.state, PLACE)
+    assert since.startswith("changed since the last recorded export: churn@1 ")
+    chain.add(kinds.EXPORTED, {}, {**told, "action": "export", "versions": versions, **none})
+    one = {"model": "churn", "version": "1", "place": "run.tag", "field": "a", "problem": "changed"}
+    found = {"mismatches": [{**one, "expected": "1", "found": "2"}], "count": 1}
+    chain.add(kinds.EXPORTED, {}, {**told, "action": "check", "versions": [], **found})
+    (wrong,) = consequences(chain.state, PLACE)
+    assert wrong.startswith(f"1 mismatch is recorded of {PLACE} ")
 
 
 # -- forged -----------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from manual_registry.core.errors import (
     UsageError,
     WrongCredentials,
 )
+from manual_registry.core.handover import flavours
 from manual_registry.core.handover.limits import KEY
 from manual_registry.core.handover.record import read_record
 from manual_registry.registry import Registry
@@ -189,7 +190,17 @@ def test_production_moves_on_with_its_alias(world: World, mlflow_server: MlflowS
 
 def test_archived_directories_and_odd_file_names(world: World, mlflow_server: MlflowServer, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
-    for name in ("a b/Größe.bin", "x#1.txt", "what?.txt", "same/same", "deep/er/still/w.bin", "_x23_.txt"):
+    for name in (
+        "a b/Größe.bin",
+        "x#1.txt",
+        "what?.txt",
+        "same/same",
+        "deep/er/still/w.bin",
+        "_x23_.txt",
+        " lead",
+        " d/ x",
+        "http:",
+    ):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name, encoding="utf-8")
@@ -200,6 +211,7 @@ def test_archived_directories_and_odd_file_names(world: World, mlflow_server: Ml
     assert (done["verified"], done["mismatches"]) == (True, [])
     renamed = {one["name"]: one["instead"] for one in done["remarks"] if one["place"] == "model.file"}
     assert renamed["artefact/x#1.txt"] == "written as artefact/x_x23_1.txt"
+    assert renamed["artefact/ lead"] == "written as artefact/_x20_lead"
     assert renamed["artefact/_x23_.txt"] == "written as artefact/_x5f_x23_.txt"
     assert export(world, mlflow_server, verify_only=True)["verified"]
 
@@ -286,22 +298,53 @@ def test_a_model_told_by_its_form_loads_with_mlflow(
 ) -> None:
     import pickle
 
+    import joblib
     import mlflow
     import sklearn
     from sklearn.linear_model import LogisticRegression
 
-    path = tmp_path / "model.pkl"
-    path.write_bytes(pickle.dumps(LogisticRegression().fit([[0.0], [1.0]], [0, 1])))
+    path = tmp_path / "odd model #1.pkl"
+    model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    path.write_bytes(pickle.dumps(model))
     (tmp_path / "environment.txt").write_text(f"scikit-learn=={sklearn.__version__}\n")
     world.as_().register(world.model, "1", path, metadata=world.metadata())
+    for version, name in (("2", "dict.pkl"), ("3", "saved.joblib")):
+        path = tmp_path / name
+        if version == "2":
+            path.write_bytes(pickle.dumps({"model": model}))
+        else:
+            joblib.dump(model, path)
+        world.as_().register(world.model, version, path, metadata=world.metadata())
     done = export(world, mlflow_server)
-    assert done["exported"][0]["flavour"] == "sklearn"
+    assert [one["flavour"] for one in done["exported"]] == ["sklearn", "manual_registry", "manual_registry"]
+    told = {one["version"]: one["instead"] for one in done["remarks"] if one["problem"] == "generic"}
+    assert "joblib" in told["3"]
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")
     mlflow.set_tracking_uri(mlflow_server.uri)
     mlflow.set_registry_uri(mlflow_server.uri)
     loaded = mlflow.pyfunc.load_model(f"models:/{world.model}/1")
     assert list(loaded.predict([[0.0], [1.0]])) == [0, 1]
     assert mlflow.sklearn.load_model(f"models:/{world.model}/1").predict([[1.0]])[0] == 1
+
+
+def test_an_mlmodel_file_of_the_first_release_is_no_edit(
+    world: World, mlflow_server: MlflowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It told what MLflow cannot load as scikit-learn's; a check takes it, and the next export writes today's."""
+    path = world.place / "odd #1.onnx"
+    path.write_bytes(b"\x08\x08model")
+    world.as_().register(world.model, "1", path, metadata=world.metadata())
+    tell = flavours.tell
+    with monkeypatch.context() as patch:
+        patch.setattr(flavours, "tell", lambda *words, **named: tell(*words, **{**named, "as_first": True}))
+        assert export(world, mlflow_server)["verified"]
+    assert export(world, mlflow_server, verify_only=True)["verified"]
+    done = export(world, mlflow_server)
+    assert (done["verified"], len(done["exported"])) == (True, 1)
+    (stored,) = mlflow_server.artefacts.rglob(f"{done['exported'][0]['model_id']}/artifacts/MLmodel")
+    assert "odd _x23_1.onnx" in stored.read_text(encoding="utf-8")
+    stored.write_text("flavors: {}\n", encoding="utf-8")
+    assert places(export(world, mlflow_server, verify_only=True)) == [("model.file", "MLmodel", "changed")]
 
 
 def test_what_a_person_reads(world: World, mlflow_server: MlflowServer) -> None:
@@ -312,11 +355,14 @@ def test_what_a_person_reads(world: World, mlflow_server: MlflowServer) -> None:
     assert f"would make run {world.model} 1.0" in dry
     assert f"would make model version {ref}" in dry
     assert f"renamed   {ref} run.param p@q: written as p_x40_q" in dry
-    assert dry[-1] == f"{place}: nothing was written; 0 of 1 versions are there"
+    assert dry[-1] == f"{place}: nothing was written; 0 of 1 version there"
     done = world.cli(*words)
     assert done.stdout.splitlines()[0] == f"exported  {ref}: version 1 there"
+    assert f"renamed   {ref} run.param p@q: written as p_x40_q" in done.stdout.splitlines()  # not only before
+    assert done.stdout.splitlines()[-2].endswith(" writes, 1 read back, no mismatch")
     assert done.stdout.splitlines()[-1].startswith("ledger ")
-    assert world.cli(*words).stdout.splitlines()[0] == f"{place}: 1 of 1 versions, 0 writes, no mismatch"
+    again = "1 of 1 version there, 0 writes, 0 read back, 1 stood already and not read (--verify-only reads all)"
+    assert world.cli(*words).stdout.splitlines()[0] == f"{place}: {again}, no mismatch"
     mlflow_server.client().set_model_version_tag(world.model, "1", "aisdp.stage", "production\x1b[31m")
     found = world.cli(*words, "--verify-only")
     assert found.returncode == 4
@@ -662,4 +708,4 @@ def test_the_record_of_an_export_is_verified_like_everything(world: World, mlflo
     done = world.as_().export_mlflow(mlflow_server.uri)
     assert Registry.open(world.root).verify().ok
     (last,) = (one for one in world.as_().history() if one["type"] == "export.recorded")
-    assert (last["seq"], "1 versions read, no mismatch" in last["summary"]) == (done.event, True)
+    assert (last["seq"], ": 1 version read, no mismatch" in last["summary"]) == (done.event, True)

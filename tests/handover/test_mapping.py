@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pickle
 import re
+import sys
+from collections import OrderedDict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 from manual_registry.core import events as kinds
 from manual_registry.core.canonical import dump, sha256_hex
 from manual_registry.core.errors import BadValue, EventUnreadable, FormatTooNew
-from manual_registry.core.handover import back, comparing, flavours, limits, mapping, record, table
+from manual_registry.core.handover import back, comparing, flavours, limits, mapping, pickles, record, table
 from manual_registry.core.handover.entities import VersionEntities
 from manual_registry.core.manifest import Content, FileEntry
 
@@ -56,7 +59,23 @@ def test_every_name_fits_and_short_ones_come_back(name: str) -> None:
 def test_different_names_stay_different(names: list[str]) -> None:
     assert len({limits.spelled(name) for name in names}) == len(names)
     assert len({limits.spelled_path(name) for name in names}) == len(names)
+    assert [limits.unspelled(limits.spelled_path(name)) for name in names] == names
     assert len({limits.spelled_alias(name, taken="production") for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("path", "spelled"),
+    [
+        ("artefact/  lead", "artefact/_x20__x20_lead"),
+        (" a/ b /c d", "_x20_a/_x20_b /c d"),
+        ("artefact/http:", "artefact/http_x3a_"),
+        ("a:/b:c", "a_x3a_/b:c"),
+        ("_x3a:", "_x5f_x3a_x3a_"),
+    ],
+)
+def test_spaces_at_the_beginning_and_colons_at_the_end_of_file_names(path: str, spelled: str) -> None:
+    assert limits.spelled_path(path) == spelled
+    assert limits.unspelled(spelled) == path
 
 
 @given(st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z"))
@@ -104,7 +123,7 @@ def test_a_later_report_of_a_gate_is_a_later_step() -> None:
     chain.add(kinds.ATTACHED, chain.of("1"), again)
     found = {one.name: one for one in mapped(chain).whole()[0].metrics}
     assert (found["gate/fairness/fairness_score"].step, found["gate/performance/performance_score"].step) == (1, 0)
-    done = comparing.three_way(mapped(chain).flat(), before.flat(), before.flat(), model="m", version="1")
+    done = comparing.three_way(mapped(chain).flat(), [before.flat()], before.flat(), model="m", version="1")
     assert not done.mismatches
     assert ("run.metric", "gate/fairness/fairness_score") in done.write
 
@@ -214,13 +233,13 @@ def test_three_ways(
     ours: str | None, base: str | None, found: str | None, write: dict[Any, Any], problems: list[str]
 ) -> None:
     one, two, three = ({TAG: value} if value is not None else {} for value in (ours, base, found))
-    done = comparing.three_way(one, two, three, model="m", version="1")
+    done = comparing.three_way(one, [two], three, model="m", version="1")
     assert (done.write, [each.problem for each in done.mismatches]) == (write, problems)
 
 
 def test_fixed_places_and_files() -> None:
     param = ("run.param", "depth")
-    done = comparing.three_way({param: "4"}, {param: "3"}, {param: "3"}, model="m", version="1")
+    done = comparing.three_way({param: "4"}, [{param: "3"}], {param: "3"}, model="m", version="1")
     assert not done.write
     assert [one.problem for one in done.mismatches] == ["changed"]
     file = ("model.file", "artefact/m.bin")
@@ -248,7 +267,10 @@ def sklearn_pickle() -> bytes:
     ("name", "head", "tags", "flavour"),
     [
         ("m.pkl", sklearn_pickle(), {}, "sklearn"),
-        ("m.pkl", pickle.dumps({"a": 1}), {"framework": "scikit-learn"}, "sklearn"),
+        ("m.pkl", pickle.dumps(Chain(), protocol=2)[:80], {"framework": "scikit-learn"}, "sklearn"),  # a class of their own
+        ("m.pkl", pickle.dumps({"a": 1}), {"framework": "scikit-learn"}, "manual_registry"),
+        ("m.joblib", sklearn_pickle(), {}, "manual_registry"),
+        ("m.pkl", sklearn_pickle() + b"}\x8c\x12joblib.numpy_pickle\x94\x8c\x11NumpyArrayWrapper\x94\x93\x94", {}, "manual_registry"),
         ("m.pkl", b"\x80\x04\x8c\x12joblib.numpy_pickle\x94\x8c\x11NumpyArrayWrapper\x94\x93\x94", {}, "manual_registry"),
         ("m.joblib", b"\x78\x9c compressed", {"framework": "sklearn"}, "manual_registry"),
         ("m.onnx", b"\x08\x08", {}, "onnx"),
@@ -284,8 +306,48 @@ def test_a_directory_is_transformers_only_with_its_task() -> None:
 
 @given(st.binary(max_size=300))
 def test_no_file_trips_the_look_at_pickles(data: bytes) -> None:
-    list(flavours.pickled_names(b"\x80" + data))
+    list(pickles.names(b"\x80" + data))
+    pickles.outermost(b"\x80" + data)
     flavours.tell({"x": data}, single=True, tags={}, installed={})
+
+
+class Estimator:
+    """What the test takes for one of scikit-learn's."""
+
+
+Estimator.__module__, Estimator.__qualname__ = "sklearn.thing", "Estimator"
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_what_a_pickle_holds(protocol: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The estimator alone is a model; whatever holds one has no predict."""
+    module = ModuleType("sklearn.thing")
+    module.Estimator = Estimator  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "sklearn.thing", module)
+    one = Estimator()
+    one.inner = {"x": [Estimator(), (1, 2, 3, 4)], "y": "text", "z": {1}}  # type: ignore[attr-defined]
+
+    def told(value: object) -> flavours.Flavour:
+        return flavours.tell({"a #1.pkl": pickle.dumps(value, protocol)}, single=True, tags={}, installed={})
+
+    assert told(one).name == "sklearn"
+    assert told(one).sections["sklearn"]["pickled_model"] == "artefact/a _x23_1.pkl"
+    for value in (
+        {"m": one},
+        [one],
+        (one,),
+        (one,) * 4,
+        {"a": {"b": one}},
+        OrderedDict(m=one),
+        "sklearn.x",
+        None,
+        Estimator,
+    ):
+        assert told(value).name == "manual_registry", value
+    # As the first release told it: its MLmodel files are no edits.
+    data = pickle.dumps({"m": one}, protocol)
+    first = flavours.tell({"a #1.pkl": data}, single=True, tags={}, installed={}, as_first=True)
+    assert first.sections["sklearn"]["pickled_model"] == "artefact/a #1.pkl"
 
 
 def test_requirements_of_an_environment_file() -> None:

@@ -357,3 +357,12 @@ def test_a_command_killed_between_event_and_view_is_caught_up(copy: World, close
     (copy.root / "README.txt").unlink()
     assert here(copy)("note", "churn@1", "seen").status == 0
     assert PLACE in (copy.root / "README.txt").read_text()
+
+
+def test_killed_before_the_views_the_same_again_tells_it_everywhere(copy: World) -> None:
+    readme, book = copy.root / "README.txt", copy.root / "registry.xlsx"
+    readme.write_text(readme.read_text().partition("  closed ")[0] + "\n")
+    book.unlink()
+    result_of(here(copy)(*CLOSE, *signing(copy), "--json"), copy.root, "close", changed=False)
+    assert "CLOSED on" in readme.read_text()
+    assert book.is_file()

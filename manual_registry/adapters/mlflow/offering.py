@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from manual_registry.adapters.mlflow import fetching
 from manual_registry.adapters.mlflow.fetching import Listing, Place, unavailable
-from manual_registry.adapters.mlflow.reading import pages, run_entity
+from manual_registry.adapters.mlflow.finding import pages
+from manual_registry.adapters.mlflow.reading import run_entity
 from manual_registry.adapters.mlflow.server import Server
 from manual_registry.core.errors import ModelUnknown, RegistryError, ServerDown, ServerRefused
 from manual_registry.core.handover import back, mapping

@@ -7,13 +7,16 @@ edited tag neither hides a version nor doubles it.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from manual_registry.adapters.mlflow import finding
+from manual_registry.adapters.mlflow.finding import Owner, pages
 from manual_registry.adapters.mlflow.server import Server, told
-from manual_registry.core.errors import ForeignTarget, FormatTooNew
+from manual_registry.core.errors import ForeignTarget
+from manual_registry.core.handover import through
+from manual_registry.core.handover.comparing import Mismatch
 from manual_registry.core.handover.entities import (
     Dataset,
     File,
@@ -24,7 +27,7 @@ from manual_registry.core.handover.entities import (
     Run,
     VersionEntities,
 )
-from manual_registry.core.handover.mapping import MAPPING, MAPPING_TAG, MODEL, REGISTRY_ID, VERSION
+from manual_registry.core.handover.mapping import REGISTRY_ID, THROUGH, VERSION
 
 _PAGE = 1000
 
@@ -41,93 +44,190 @@ class Held:
 
 @dataclass(slots=True)
 class Shelf:
-    """All that is there for one model; ``versions`` by our version."""
+    """All that is there for one model; ``versions`` by our version.
+
+    ``doubles`` are further experiments and registered models of ours, ``foreign`` those of its name that are somebody
+    else's: each as (what it is, its name).
+    """
 
     model: str
     experiment: Any = None
     registered: Any = None
     versions: dict[str, Held] = field(default_factory=dict)
+    doubles: list[tuple[str, str]] = field(default_factory=list)
+    foreign: list[tuple[str, str]] = field(default_factory=list)
 
     def held(self, version: str) -> Held:
         """Return the parts of ``version``, perhaps none."""
         return self.versions.setdefault(version, Held())
 
     def flat(self) -> Flat:
-        """Return tags, description and aliases (MLflow's version numbers) as they are compared."""
+        """Return names, tags, description and aliases (MLflow's version numbers) as they are compared."""
         flat: Flat = {}
         if self.experiment is not None:
+            flat[("experiment", "name")] = str(self.experiment.name)
+            flat[("experiment", "lifecycle")] = str(self.experiment.lifecycle_stage)
             flat |= {("experiment.tag", name): value for name, value in self.experiment.tags.items()}
         if self.registered is not None:
+            flat[("registered_model", "name")] = str(self.registered.name)
             flat[("registered_model", "description")] = self.registered.description or ""
             flat |= {("registered_model.tag", name): value for name, value in self.registered.tags.items()}
             flat |= {("registered_model.alias", name): str(n) for name, n in self.registered.aliases.items()}
         return flat
 
+    def told(self, head: int) -> list[Mismatch]:
+        """Return what is there twice, what has the model's name and is somebody else's, and what was exported through.
 
-def shelf(server: Server, registry_id: str, model: str) -> Shelf:
-    """Find what is there for ``model``.
+        ``head`` is the last event of the ledger: no export can have known a later one.
+        """
+        found = []
+        for place, name in self.doubles:
+            found.append(self._told(None, place, name, "doubled", "another one with this registry's tags"))
+        for place, name in self.foreign:
+            found.append(self._told(None, place, name, "foreign", "this registry did not make it"))
+        for version, place, tags in self._tagged():
+            value = tags.get(THROUGH)
+            if value is not None and not 0 < (through.through(tags) or 0) <= head:
+                one = self._told(version, place, THROUGH, "changed", str(value))
+                found.append(replace(one, expected=f"an event's number, at most {head}"))
+        return found
+
+    def ahead(self, head: int) -> int | None:
+        """Return an event after ``head`` through which something was exported, or begun to be; None: there is none."""
+        known = through.of_model(self.registered.tags) if self.registered is not None else []
+        for held in self.versions.values():
+            version = held.registered.tags if held.registered is not None else None
+            known += through.of_version(version, held.run.data.tags if held.run is not None else None)
+        return max((one.seq for one in known if one.seq > head), default=None)
+
+    def _tagged(self) -> Iterator[tuple[str | None, str, Mapping[str, str]]]:
+        """Yield what bears a tag of the export's own: the version, the place, all tags."""
+        if self.registered is not None:
+            yield None, "registered_model.tag", self.registered.tags
+        for version, held in self.versions.items():
+            if held.registered is not None:
+                yield version, "version.tag", held.registered.tags
+            if held.run is not None:
+                yield version, "run.tag", held.run.data.tags
+
+    def _told(self, version: str | None, place: str, name: str, problem: str, found: str) -> Mismatch:
+        return Mismatch(
+            model=self.model, version=version, place=place, name=name, problem=problem, expected=None, found=found
+        )
+
+
+def shelf(server: Server, registry_id: str, model: str, *, check: bool = False) -> Shelf:
+    """Find what is there for ``model``; see :mod:`manual_registry.adapters.mlflow.finding`.
 
     Raises :class:`ForeignTarget` for an experiment or registered model of that name which is not this registry's, or
-    that was deleted and blocks the name; :class:`FormatTooNew` where a newer tool exported it.
+    that was deleted and blocks the name; with ``check`` both are in the shelf instead. :class:`FormatTooNew` where a
+    newer tool exported it.
     """
-    found = Shelf(model=model)
+    owner, found = Owner(registry_id, model), Shelf(model=model)
     with told(server.uri, f"looking for {model}"):
-        found.experiment = server.client.get_experiment_by_name(model)
-        found.registered = _registered_model(server, model)
-        _require_ours(found, registry_id)
-        runs = _runs(server, found)
-        logged = _logged_models(server, found)
+        models = finding.registered_models(server, owner, all_of_them=check)
+        if models:
+            # The search leaves aliases out on some servers.
+            found.registered = server.client.get_registered_model(models[0].name)
         versions = _model_versions(server, found)
-    _sort_in(found, registry_id, runs, logged, versions)
+        places = finding.experiments(server, owner, all_of_them=check)
+        runs = _with_named(
+            _runs(server, places),
+            (one.run_id for one in versions),
+            lambda run: str(run.info.run_id),
+            server.client.get_run,
+        )
+        found.experiment = _experiment(server, owner, places, runs, versions)
+        logged = _with_named(
+            _logged_models(server, places),
+            (_model_id(one) for one in versions),
+            lambda each: str(each.model_id),
+            server.client.get_logged_model,
+        )
+    _sort_in(found, owner, runs, logged, versions)
+    found.doubles = [("registered_model", one.name) for one in models[1:]]
+    if found.experiment is not None:
+        kept = found.experiment.experiment_id
+        found.doubles += [
+            ("experiment", one.name) for one in places if one.experiment_id != kept and owner.owns(one.tags)
+        ]
+    _require_ours(found, owner, runs, versions, check=check)
     return found
 
 
-def _registered_model(server: Server, model: str) -> Any:
-    found = server.client.search_registered_models(filter_string=f"name = '{model}'", max_results=1)
-    # The search leaves aliases out on some servers.
-    return server.client.get_registered_model(model) if found else None
+def _with_named(
+    found: list[Any], names: Iterable[str | None], name_of: Callable[[Any], str], ask: Callable[[str], Any]
+) -> list[Any]:
+    """Return ``found``, and what model versions name besides: it may lie in an experiment that was not looked into."""
+    from mlflow.exceptions import MlflowException
+
+    there = {name_of(one) for one in found}
+    for name in dict.fromkeys(str(name) for name in names if name):
+        if name not in there:
+            try:
+                found.append(ask(name))
+            except MlflowException as problem:
+                if problem.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+    return found
 
 
-def _require_ours(found: Shelf, registry_id: str) -> None:
-    what = (("an experiment", found.experiment), ("a registered model", found.registered))
-    foreign = [word for word, one in what if one is not None and one.tags.get(REGISTRY_ID) != registry_id]
-    if foreign:
+def _experiment(server: Server, owner: Owner, places: list[Any], runs: Sequence[Any], versions: Sequence[Any]) -> Any:
+    """Return the experiment in which most runs lie that model versions of ours name, else the most likely one."""
+    named = {str(one.run_id) for one in versions if owner.owns(one.tags)}
+    where = finding.most(
+        str(run.info.experiment_id) for run in runs if run.info.run_id in named and owner.owns(run.data.tags)
+    )
+    for place in places:
+        if where in (None, place.experiment_id):
+            return place
+    return server.client.get_experiment(where) if where is not None else None
+
+
+def _require_ours(found: Shelf, owner: Owner, runs: Sequence[Any], versions: Sequence[Any], *, check: bool) -> None:
+    mine = [one for one in found.versions.values() if one.registered is not None]
+    what = []
+    if found.experiment is not None and not owner.owns(found.experiment.tags):
+        here = [one for one in runs if one.info.experiment_id == found.experiment.experiment_id]
+        if 2 * sum(owner.owns(one.data.tags) for one in here) <= len(here):
+            what.append(("experiment", "an experiment"))
+    if found.registered is not None and not owner.owns(found.registered.tags) and 2 * len(mine) <= len(versions):
+        what.append(("registered_model", "a registered model"))
+    if what and not check:
         raise ForeignTarget(
-            f"MLflow has {' and '.join(foreign)} {found.model!r} that this registry did not make (no tag"
-            f" {REGISTRY_ID} = {registry_id}); nothing was written for it. Rename it there first",
+            f"MLflow has {' and '.join(word for _, word in what)} {found.model!r} that this registry did not make (no tag"
+            f" {REGISTRY_ID} = {owner.registry_id}); nothing was written for it. Rename it there first",
             location=found.model,
         )
-    known = found.registered.tags.get(MAPPING_TAG, MAPPING) if found.registered is not None else MAPPING
-    if known != MAPPING:
-        raise FormatTooNew(
-            f"{found.model} was exported by a newer tool (mapping {known}, this one writes {MAPPING})",
-            location=found.model,
-            hint="pip install -U manual-registry",
-        )
-    if found.experiment is not None and found.experiment.lifecycle_stage != "active":
+    for place, _ in what:
+        found.foreign.append((place, found.model))
+        if place == "experiment":
+            found.experiment = None
+        else:
+            found.registered = None
+    parts = [
+        one for one in (found.experiment, found.registered, *(each.registered for each in mine)) if one is not None
+    ]
+    finding.require_no_newer(found.model, (one.tags for one in parts), check=check)
+    if not check and found.experiment is not None and found.experiment.lifecycle_stage != "active":
         raise ForeignTarget(
-            f"MLflow's experiment {found.model!r} was deleted and its name is kept; restore it first",
+            f"MLflow's experiment {found.experiment.name!r} was deleted and its name is kept; restore it first",
             location=found.model,
             hint=f"mlflow experiments restore --experiment-id {found.experiment.experiment_id}",
         )
 
 
-def pages(ask: Callable[[str | None], Any]) -> list[Any]:
-    """Return every entry of all pages; ``ask`` is called with each page's token, first with None."""
-    found: list[Any] = []
-    token: str | None = None
-    while True:
-        page = ask(token)
-        found.extend(page)
-        token = page.token or None
-        if token is None:
-            return found
+def refresh(server: Server, found: Shelf) -> None:
+    """Read experiment and registered model anew."""
+    with told(server.uri, f"reading back {found.model}"):
+        found.experiment = server.client.get_experiment(found.experiment.experiment_id)
+        found.registered = server.client.get_registered_model(found.registered.name)
 
 
-def _runs(server: Server, found: Shelf, only: str = "") -> list[Any]:
-    if found.experiment is None:
+def _runs(server: Server, places: Sequence[Any], only: str = "") -> list[Any]:
+    if not places:
         return []
-    experiments = [found.experiment.experiment_id]
+    experiments = [one.experiment_id for one in places]
     return pages(
         lambda token: server.client.search_runs(
             experiments, filter_string=only, run_view_type=3, max_results=_PAGE, page_token=token
@@ -135,17 +235,17 @@ def _runs(server: Server, found: Shelf, only: str = "") -> list[Any]:
     )
 
 
-def _logged_models(server: Server, found: Shelf, only: str | None = None) -> list[Any]:
-    if found.experiment is None:
+def _logged_models(server: Server, places: Sequence[Any], only: str | None = None) -> list[Any]:
+    if not places:
         return []
-    experiments = [found.experiment.experiment_id]
+    experiments = [one.experiment_id for one in places]
     return pages(lambda token: server.client.search_logged_models(experiments, filter_string=only, page_token=token))
 
 
 def _model_versions(server: Server, found: Shelf, only: str = "") -> list[Any]:
     if found.registered is None:
         return []
-    wanted = f"name = '{found.model}'{only}"
+    wanted = f"name = '{found.registered.name}'{only}"
     return pages(lambda token: server.client.search_model_versions(wanted, max_results=_PAGE, page_token=token))
 
 
@@ -153,28 +253,20 @@ def again(server: Server, found: Shelf, registry_id: str, version: str) -> Held:
     """Look once more for the parts of ``version``, right before one is made: another export may have come first."""
     tag = f"`{VERSION}` = '{version}'"
     with told(server.uri, f"looking for {found.model}@{version}"):
-        runs = _runs(server, found, f"tags.{tag}")
-        logged = _logged_models(server, found, f"tags.{tag}")
+        runs = _runs(server, [found.experiment] if found.experiment is not None else [], f"tags.{tag}")
+        logged = _logged_models(server, [found.experiment] if found.experiment is not None else [], f"tags.{tag}")
         versions = _model_versions(server, found, f" and tags.{tag}")
     fresh = Shelf(model=found.model, experiment=found.experiment, registered=found.registered)
-    _sort_in(fresh, registry_id, runs, logged, versions)
+    _sort_in(fresh, Owner(registry_id, found.model), runs, logged, versions)
     found.versions[version] = fresh.held(version)
     return found.versions[version]
 
 
-def _version_of(tags: Mapping[str, str] | None, registry_id: str, model: str) -> str | None:
-    if not tags or (tags.get(REGISTRY_ID), tags.get(MODEL)) != (registry_id, model):
-        return None
-    return tags.get(VERSION)
-
-
-def _sort_in(
-    found: Shelf, registry_id: str, runs: Sequence[Any], logged: Sequence[Any], versions: Sequence[Any]
-) -> None:
-    placed = _sort_versions(found, registry_id, runs, logged, versions)
+def _sort_in(found: Shelf, owner: Owner, runs: Sequence[Any], logged: Sequence[Any], versions: Sequence[Any]) -> None:
+    placed = _sort_versions(found, owner, runs, logged, versions)
     # A run that was deleted and that no model version names was put away: it is as if it had not been.
     for one in sorted((one for one in runs if one.info.lifecycle_stage == "active"), key=lambda each: each.info.run_id):
-        version = _version_of(one.data.tags, registry_id, found.model)
+        version = owner.version_of(one.data.tags)
         if version is not None and one.info.run_id not in placed:
             held = found.held(version)
             if held.run is None and held.registered is None:
@@ -182,7 +274,7 @@ def _sort_in(
             else:
                 held.doubles.append(f"run {one.info.run_id}")
     for one in sorted(logged, key=lambda each: (each.creation_timestamp, each.model_id)):
-        version = _version_of(one.tags, registry_id, found.model)
+        version = owner.version_of(one.tags)
         if version is not None and one.model_id not in placed:
             held = found.held(version)
             if held.logged is None and held.registered is None:
@@ -192,7 +284,7 @@ def _sort_in(
 
 
 def _sort_versions(
-    found: Shelf, registry_id: str, runs: Sequence[Any], logged: Sequence[Any], versions: Sequence[Any]
+    found: Shelf, owner: Owner, runs: Sequence[Any], logged: Sequence[Any], versions: Sequence[Any]
 ) -> set[str]:
     """Place the model versions with the run and logged model that each names; return the ids of those."""
     by_run = {one.info.run_id: one for one in runs}
@@ -201,11 +293,11 @@ def _sort_versions(
     for one in sorted(versions, key=lambda each: int(each.version)):
         run, model = by_run.get(one.run_id), by_model.get(_model_id(one))
         tags = (one.tags, run.data.tags if run else None, model.tags if model else None)
-        votes = (_version_of(each, registry_id, found.model) for each in tags)
-        counted = Counter(vote for vote in votes if vote is not None).most_common(1)
-        if not counted:
+        votes = (owner.version_of(each) for each in tags)
+        version = finding.most(vote for vote in votes if vote is not None)
+        if version is None:
             continue
-        held = found.held(counted[0][0])
+        held = found.held(version)
         if held.registered is not None:
             held.doubles.append(f"model version {one.version}")
             continue

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from manual_registry.adapters.mlflow.fetching import Place, require_reachable, unavailable
+from manual_registry.adapters.mlflow.finding import pages
 from manual_registry.adapters.mlflow.opening import Opened
-from manual_registry.adapters.mlflow.reading import pages, run_entity
+from manual_registry.adapters.mlflow.reading import run_entity
 from manual_registry.core.errors import Ambiguous, RunUnfit, RunUnknown, raise_for
 from manual_registry.core.handover.entities import Metric, Run
 from manual_registry.core.handover.runs import Chosen

@@ -2,7 +2,8 @@
 
 Rules held here: a run and a logged model carry their tags from the first moment, so that whoever comes after an
 interruption finds them; the model version comes last, with all its tags at once, so that nobody meets one whose files
-are not there; every request that writes is counted.
+are not there; through which event of the ledger is about to be written is said before the first value is, and that it was
+when all are; every request that writes is counted.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from typing import Any
 from manual_registry.adapters.mlflow import files, reading
 from manual_registry.adapters.mlflow.reading import Held, Shelf
 from manual_registry.adapters.mlflow.server import Server, told
-from manual_registry.core.handover import limits
+from manual_registry.core.errors import Busy
+from manual_registry.core.handover import limits, through
 from manual_registry.core.handover.entities import File, Key, ModelEntities, VersionEntities
-from manual_registry.core.handover.mapping import THROUGH, VERIFIED
+from manual_registry.core.handover.mapping import EXPORTING, THROUGH, VERIFIED
+from manual_registry.core.handover.through import Begun
 
 Write = Mapping[Key, str | None]
 Locate = Callable[[str], Path]
@@ -41,7 +44,7 @@ class Writer:
 
     # -- the model ----------------------------------------------------------------------------------------
 
-    def ensure_model(self, shelf: Shelf, wanted: ModelEntities) -> None:
+    def ensure_model(self, shelf: Shelf, wanted: ModelEntities, *, production_alias: str) -> None:
         """Make experiment and registered model where they are missing."""
         client, name = self.server.client, wanted.model
         if shelf.experiment is None:
@@ -51,7 +54,7 @@ class Writer:
                 shelf.experiment = client.get_experiment(made)
         if shelf.registered is None:
             # What it was exported through is said once its aliases stand.
-            tags = dict(wanted.model_tags)
+            tags = {**wanted.model_tags, EXPORTING: Begun(self.through, production_alias).text()}
             shelf.registered = self._do(
                 "making the registered model",
                 client.create_registered_model,
@@ -62,7 +65,12 @@ class Writer:
 
     def apply_model(self, shelf: Shelf, write: Write, *, production_alias: str, alias_tag: str) -> None:
         """Bring tags, description and aliases up to date."""
-        client, name = self.server.client, shelf.model
+        client, name = self.server.client, shelf.registered.name
+        now, tags = Begun(self.through, production_alias), dict(shelf.registered.tags)
+        begun = through.beginning(tags, through.of_model(tags), now) if write else None
+        if begun is not None:
+            tags[EXPORTING] = begun
+            self._do(f"tagging {name}", client.set_registered_model_tag, name, EXPORTING, begun)
         for (place, key), value in write.items():
             match place:
                 case "experiment.tag" if value is not None:
@@ -73,14 +81,17 @@ class Writer:
                         key,
                         value,
                     )
-                case "registered_model" if value is not None:
+                case "registered_model" if value is not None and key == "description":
                     self._do(f"describing {name}", client.update_registered_model, name, value)
                 case "registered_model.tag" if value is not None:
                     self._do(f"tagging {name}", client.set_registered_model_tag, name, key, value)
                 case "registered_model.alias":
                     self._alias(name, key, value)
         marks = {alias_tag: production_alias, THROUGH: str(self.through)}
-        if write or any(name not in shelf.registered.tags for name in marks):
+        if write or any(mark not in tags for mark in marks):
+            # Last: only now nothing of what was exported before is left.
+            if tags.get(EXPORTING, now.text()) != now.text():
+                marks[EXPORTING] = now.text()
             for mark, value in marks.items():
                 self._do(f"tagging {name}", client.set_registered_model_tag, name, mark, value)
 
@@ -132,10 +143,31 @@ class Writer:
         places: dict[str, dict[str, str | None]] = {}
         for (place, name), value in write.items():
             places.setdefault(place, {})[name] = value
+        begun = self._begin(held, wanted) if write else False
         self._log(held, wanted, places)
         self._upload(held, wanted, places, locate)
         self._finish(held, wanted, places)
         self._version(shelf, held, wanted, places)
+        if begun:
+            self._end(held, wanted)
+
+    def _begin(self, held: Held, wanted: VersionEntities) -> bool:
+        """Say through which event is written from here on, where what is there was written through others."""
+        tags = dict(held.run.data.tags)
+        known = through.of_version(dict(held.registered.tags) if held.registered is not None else None, tags)
+        begun = through.beginning(tags, known, Begun(self.through))
+        if begun is not None:
+            run_id, client = held.run.info.run_id, self.server.client
+            self._do(f"tagging the run of {wanted.ref}", client.set_tag, run_id, EXPORTING, begun)
+        return begun is not None or tags.get(EXPORTING, str(self.through)) != str(self.through)
+
+    def _end(self, held: Held, wanted: VersionEntities) -> None:
+        """Say that nothing is left of what was exported before."""
+        from mlflow.entities import RunTag
+
+        tags = [RunTag(name, str(self.through)) for name in (THROUGH, EXPORTING)]
+        run_id, client = held.run.info.run_id, self.server.client
+        self._do(f"tagging the run of {wanted.ref}", client.log_batch, run_id, tags=tags)
 
     def _log(self, held: Held, wanted: VersionEntities, places: Mapping[str, Mapping[str, str | None]]) -> None:
         from mlflow.entities import Metric, Param, RunTag
@@ -180,7 +212,13 @@ class Writer:
         ]
         if inputs:
             run_id, client = held.run.info.run_id, self.server.client
-            self._do(f"logging the data sets of {wanted.ref}", client.log_inputs, run_id, datasets=inputs)
+            try:
+                self._do(f"logging the data sets of {wanted.ref}", client.log_inputs, run_id, datasets=inputs)
+            except Busy:
+                self._look_again(held)
+                there = {one.dataset.digest for one in held.run.inputs.dataset_inputs} if held.run.inputs else set()
+                if not all(one.dataset.digest in there for one in inputs):
+                    raise
 
     def _upload(
         self, held: Held, wanted: VersionEntities, places: Mapping[str, Mapping[str, str | None]], locate: Locate
@@ -207,22 +245,30 @@ class Writer:
         run, _, _ = wanted.whole()
         if "status" in places.get("model", ()):
             self._do(f"finishing {wanted.ref}", client.finalize_logged_model, model_id, "READY")
-        outputs = held.run.outputs.model_outputs if held.run.outputs is not None else []
-        if model_id not in [one.model_id for one in outputs]:
-            output = [LoggedModelOutput(model_id, 0)]
-            self._do(f"linking {wanted.ref}", client.log_outputs, run_id, output)
+        if model_id not in _outputs(held):
+            try:
+                self._do(f"linking {wanted.ref}", client.log_outputs, run_id, [LoggedModelOutput(model_id, 0)])
+            except Busy:
+                self._look_again(held)
+                if model_id not in _outputs(held):
+                    raise
         if {"status", "end"} & places.get("run", {}).keys():
             self._do(f"ending the run of {wanted.ref}", client.set_terminated, run_id, run.status, run.end)
+
+    def _look_again(self, held: Held) -> None:
+        """Read the run anew: another export may have written the same at that moment."""
+        with told(self.server.uri, "looking again"):
+            held.run = self.server.client.get_run(held.run.info.run_id)
 
     def _version(
         self, shelf: Shelf, held: Held, wanted: VersionEntities, places: Mapping[str, Mapping[str, str | None]]
     ) -> None:
-        client, name = self.server.client, wanted.model
+        client = self.server.client
         _, _, registered = wanted.whole()
         if held.registered is None:
             self._create_version(shelf, held, wanted)
             return
-        number = held.registered.version
+        name, number = held.registered.name, held.registered.version
         if "description" in places.get("version", ()):
             text = registered.description
             self._do(f"describing {wanted.ref}", client.update_model_version, name, number, text)
@@ -242,7 +288,7 @@ class Writer:
         held.registered = self._do(
             f"registering {wanted.ref}",
             self.server.client.create_model_version,
-            wanted.model,
+            shelf.registered.name,
             source=f"models:/{held.logged.model_id}",
             run_id=held.run.info.run_id,
             model_id=held.logged.model_id,
@@ -264,3 +310,8 @@ class Writer:
         if not there.startswith(outcome):
             value = f"{outcome} {at}"[: limits.VERSION_TAG_VALUE]
             self._version_tag(held.registered.name, held.registered.version, VERIFIED, value)
+
+
+def _outputs(held: Held) -> list[str]:
+    """Return the ids of the logged models that a run names as its own."""
+    return [one.model_id for one in held.run.outputs.model_outputs] if held.run.outputs is not None else []

@@ -95,6 +95,12 @@ class ForeignTarget(Conflict):
     code = "MR-C040"
 
 
+class ExportedAhead(Conflict):
+    """MLflow says that it was exported through an event that this registry does not have."""
+
+    code = "MR-C041"
+
+
 class AlreadyClosed(Conflict):
     """The register was closed already, with another successor or reason."""
 

@@ -81,3 +81,9 @@ class ServerRefused(Unavailable):
     """An MLflow server that refused a request."""
 
     code = "MR-X043"
+
+
+class LocalArtefacts(Unavailable):
+    """An MLflow server that names a directory of its own machine as the place of its artefacts."""
+
+    code = "MR-X044"

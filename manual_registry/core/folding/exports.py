@@ -17,8 +17,10 @@ def recorded(state: State, event: Event) -> None:
     found = state.exports.setdefault((data["target"], data["uri"]), Exported())
     if data["action"] == "check":
         found.checked_at = event.at
-        return
-    found.seq, found.at = event.seq, event.at
-    found.versions |= {(one["model"], one["version"]): (one["number"], one["digest"]) for one in data["versions"]}
+    else:
+        found.seq, found.at = event.seq, event.at
+        found.versions |= {(one["model"], one["version"]): (one["number"], one["digest"]) for one in data["versions"]}
     for model in data["models"]:
         found.mismatches[model] = [one for one in data["mismatches"] if one["model"] == model]
+    cut = data["count"] > len(data["mismatches"])
+    found.cut = found.cut | set(data["models"]) if cut else found.cut - set(data["models"])

@@ -204,8 +204,9 @@ def _stated(document: Mapping[str, Any], later: Mapping[str, Any], stage: str | 
         "registered_at": row["registered_at"],
         "registered_by": row["registered_by"],
         "approver": row["approver"],
-        "approval_date": row["approval_date"],
-        "deployment_date": row["deployment_date"],
+        # As a sheet states them: the day. The hours stand in the papers, and of deployments below.
+        "approval_date": str(row["approval_date"] or "")[:10],
+        "deployment_date": str(row["deployment_date"] or "")[:10],
         "deployments": "; ".join(_deployment(one) for one in document["deployments"]),
         "retention_until": row["retention_until"],
         "notes": document["notes_text"],

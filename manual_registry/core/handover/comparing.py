@@ -1,13 +1,14 @@
 """What differs between the register and MLflow, and whose doing it is: a three-way comparison.
 
-``ours`` is what the ledger says now, ``base`` what it said at the event up to which the version was exported, ``found``
-what MLflow holds. A value that is missing is written; one that equals the base is brought up to date; any other was
-changed in MLflow by somebody: it is told, and never overwritten.
+``ours`` is what the ledger says now, ``bases`` what it said at the event up to which the version was exported, and at
+those through which an export was begun and perhaps interrupted, ``found`` what MLflow holds. A value that is missing is
+written; one that equals a base is brought up to date; any other was changed in MLflow by somebody: it is told, and never
+overwritten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from manual_registry.core.canonical import dump, sha256_hex
@@ -79,18 +80,18 @@ def equal(one: str | None, other: str | None) -> bool:
     return one.partition(" sha256:")[0] == other.partition(" sha256:")[0]
 
 
-def three_way(ours: Flat, base: Flat | None, found: Flat, *, model: str, version: str | None) -> Comparison:
-    """Compare; see the module's text. ``base`` None: it is not known what was exported, whatever differs is told."""
-    before: Flat = base if base is not None else {}
+def three_way(ours: Flat, bases: Sequence[Flat], found: Flat, *, model: str, version: str | None) -> Comparison:
+    """Compare; see the module's text. No ``bases``: it is not known what was exported, whatever differs is told."""
     write: dict[Key, str | None] = {}
     mismatches: list[Mismatch] = []
-    for key in sorted(ours.keys() | before.keys() | found.keys()):
-        wanted, was, there = ours.get(key), before.get(key), found.get(key)
+    for key in sorted({key for flat in (ours, found, *bases) for key in flat}):
+        wanted, there = ours.get(key), found.get(key)
+        before = [base[key] for base in bases if key in base]
         if key[1] in ABOUT_EXPORT or equal(wanted, there):
             continue
-        if wanted is None and was is None:
+        if wanted is None and not before:
             problem = "added" if _tells_addition(key) else None
-        elif there is None or (equal(was, there) and key[0] not in _FIXED):
+        elif there is None or (key[0] not in _FIXED and any(equal(was, there) for was in before)):
             write[key] = wanted
             continue
         else:
@@ -104,7 +105,7 @@ def three_way(ours: Flat, base: Flat | None, found: Flat, *, model: str, version
 
 def check(ours: Flat, found: Flat, *, model: str, version: str | None) -> list[Mismatch]:
     """Return everything in which MLflow differs from ``ours``."""
-    compared = three_way(ours, None, found, model=model, version=version)
+    compared = three_way(ours, (), found, model=model, version=version)
     missing = [
         _mismatch(key, "missing", value, None, model, version) for key, value in compared.write.items() if key in ours
     ]

@@ -178,7 +178,8 @@ class ModelEntities:
 
     def flat(self) -> Flat:
         """Return everything as ``{(place, name): text}``."""
-        flat: Flat = {("registered_model", "description"): self.description}
+        flat: Flat = {("experiment", "name"): self.model, ("experiment", "lifecycle"): "active"}
+        flat |= {("registered_model", "name"): self.model, ("registered_model", "description"): self.description}
         flat |= {("experiment.tag", name): value for name, value in self.experiment_tags.items()}
         flat |= {("registered_model.tag", name): value for name, value in self.model_tags.items()}
         return flat | {("registered_model.alias", name): value for name, value in self.aliases.items()}

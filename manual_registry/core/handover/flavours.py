@@ -8,17 +8,20 @@ compared later.
 from __future__ import annotations
 
 import json
-import pickletools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from manual_registry.core.handover import pickles
+from manual_registry.core.handover.limits import spelled_path
 
 #: So many bytes of a file's beginning are looked at.
 HEAD: Final = 65_536
 GENERIC: Final = "manual_registry"
 #: Where the artefact lies in the logged model.
 ARTEFACT: Final = "artefact"
+MLMODEL: Final = "MLmodel"
 KNOWN: Final = ("sklearn", "onnx", "xgboost", "lightgbm", "pytorch", "transformers")
 _ALSO: Final = {"scikit-learn": "sklearn", "torch": "pytorch"}
 _PACKAGES: Final = {"sklearn": "scikit-learn", "pytorch": "torch"}
@@ -31,6 +34,8 @@ _MEMBERS: Final = {
     "transformers": "transformers_version",
 }
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)\s*==\s*([A-Za-z0-9.+!_-]+)")
+#: Modules whose classes are no models, whatever was declared.
+_NO_MODELS: Final = ("builtins.", "__builtin__.", "collections.", "numpy.")
 _WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
 
 
@@ -59,22 +64,34 @@ def requirements(environment: bytes) -> dict[str, str]:
     return {match[1].lower().replace("_", "-"): match[2] for match in found if match}
 
 
-def tell(heads: Mapping[str, bytes], *, single: bool, tags: Mapping[str, str], installed: Mapping[str, str]) -> Flavour:
+def tell(
+    heads: Mapping[str, bytes],
+    *,
+    single: bool,
+    tags: Mapping[str, str],
+    installed: Mapping[str, str],
+    as_first: bool = False,
+) -> Flavour:
     """Tell the flavour from ``heads``, ``{path in the artefact: its first HEAD bytes}``.
 
-    ``single``: the artefact is one file. ``tags`` are the version's, ``installed`` of :func:`requirements`.
+    ``single``: the artefact is one file. ``tags`` are the version's, ``installed`` of :func:`requirements`. ``as_first``
+    tells it as the first release did, whose MLmodel files are no edits.
     """
     declared = declared_flavour(tags)
-    seen = _seen_file(*next(iter(heads.items()))) if single and heads else _seen_directory(heads)
+    seen = _seen_file(*next(iter(heads.items())), as_first=as_first) if single and heads else _seen_directory(heads)
     if declared and seen and seen != declared:
         return _generic(heads, f"declared {declared}, but the file looks like {seen}")
     name = seen or declared
+    if name == "sklearn" and single and not as_first:
+        why = _not_loaded(*next(iter(heads.items())))
+        if why is not None:
+            return _generic(heads, why)
     if name is None:
         return _generic(heads, None)
-    return _section(name, heads, single=single, tags=tags, installed=installed)
+    return _section(name, heads, single=single, tags=tags, installed=installed, as_first=as_first)
 
 
-def _seen_file(path: str, head: bytes) -> str | None:
+def _seen_file(path: str, head: bytes, *, as_first: bool) -> str | None:
     start = head[:512].lstrip()
     if path.lower().endswith(".onnx"):
         return "onnx"
@@ -86,10 +103,24 @@ def _seen_file(path: str, head: bytes) -> str | None:
         return "xgboost"
     if head.startswith(b"PK\x03\x04") and b"/data.pkl" in head[:256]:
         return "pytorch"
-    first = next(pickled_names(head), "")
-    if first.startswith("joblib."):
-        return None
-    return "sklearn" if first.startswith("sklearn.") else None
+    if as_first:
+        return "sklearn" if next(pickles.names(head), "").startswith("sklearn.") else None
+    # A file of joblib's is told here too, and refused with its reason.
+    kind, name = pickles.outermost(head) or ("", "")
+    return "sklearn" if kind == pickles.INSTANCE and name.startswith("sklearn.") else None
+
+
+def _not_loaded(path: str, head: bytes) -> str | None:
+    """Return why MLflow's loader of scikit-learn models, a plain unpickler, would not give a model; None: it would."""
+    if not head.startswith(b"\x80"):
+        return "declared sklearn, but the file is no plain pickle"
+    if path.lower().endswith((".joblib", ".jl")) or any(name.startswith("joblib.") for name in pickles.names(head)):
+        return "looks like a file of joblib's, which MLflow's loader does not read; save it with pickle"
+    kind, name = pickles.outermost(head) or ("", "")
+    if kind in (pickles.PLAIN, pickles.TEXT, pickles.CLASS) or name.endswith("Bunch") or name.startswith(_NO_MODELS):
+        word = {pickles.TEXT: "str", pickles.CLASS: "class or function"}.get(kind, name)
+        return f"what the pickle holds is no model: {word}"
+    return None
 
 
 def _seen_directory(heads: Mapping[str, bytes]) -> str | None:
@@ -99,28 +130,17 @@ def _seen_directory(heads: Mapping[str, bytes]) -> str | None:
     return None
 
 
-def pickled_names(head: bytes) -> Iterator[str]:
-    """Yield ``module.name`` of each global that the beginning of a pickle names; nothing where it is no pickle."""
-    if not head.startswith(b"\x80"):
-        return
-    words: list[str] = []
-    try:
-        for opcode, argument, _ in pickletools.genops(head):
-            if opcode.name == "GLOBAL":
-                yield str(argument).replace(" ", ".")
-            elif opcode.name == "STACK_GLOBAL" and len(words) >= 2:
-                yield f"{words[-2]}.{words[-1]}"
-            elif isinstance(argument, str):
-                words.append(argument)
-    except (ValueError, IndexError, OverflowError):  # the head ends in the middle, or it is no pickle after all
-        return
-
-
 def _section(
-    name: str, heads: Mapping[str, bytes], *, single: bool, tags: Mapping[str, str], installed: Mapping[str, str]
+    name: str,
+    heads: Mapping[str, bytes],
+    *,
+    single: bool,
+    tags: Mapping[str, str],
+    installed: Mapping[str, str],
+    as_first: bool,
 ) -> Flavour:
     path = next(iter(heads), "")
-    place = f"{ARTEFACT}/{path}"
+    place = f"{ARTEFACT}/{path if as_first else spelled_path(path)}"
     if name == "transformers":
         if single or "task" not in tags:
             return _generic(heads, "looks like transformers; MLflow's loader needs its task (tag it: task=…)")
@@ -135,7 +155,7 @@ def _section(
         section = {"pickled_model": place, "serialization_format": "pickle", "code": None}
         loader = {"loader_module": "mlflow.sklearn", "model_path": place, "predict_fn": "predict"}
     elif name == "pytorch":
-        names = list(pickled_names(heads[path][heads[path].find(b"\x80") :])) if path == "model.pth" else []
+        names = list(pickles.names(heads[path][heads[path].find(b"\x80") :])) if path == "model.pth" else []
         if not names or names[0].startswith("collections."):
             return _generic(heads, "looks like torch; MLflow's loader reads a whole model saved as model.pth only")
         section = {"model_data": ARTEFACT, "code": None}

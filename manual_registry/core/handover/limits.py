@@ -40,8 +40,9 @@ _EMPTY: Final = "_x_"
 _ALIAS_REFUSED = re.compile(r"[^A-Za-z0-9_-]")
 _VERSION_ALIAS = re.compile(r"[vV][0-9]+")
 _MODEL_NAME_REFUSED = re.compile(r"[./:%\"']")
-#: A URL ends at the one and the other; MLflow's server refuses paths with #.
-_PATH_REFUSED = re.compile(rf"[#?]|{_LOOKS_SPELLED.pattern}")
+#: A URL ends at # and ?, and MLflow's server refuses paths with #. Spaces at the beginning of a name get lost in its
+#: listings, and a colon at the end is taken for that of an address.
+_PATH_REFUSED = re.compile(rf"[#?]|(?:^|(?<=/)) +|:(?=/|$)|{_LOOKS_SPELLED.pattern}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,7 +137,7 @@ def _code(char: str) -> str:
 
 def spelled_path(path: str) -> str:
     """Return an artefact's path as MLflow's HTTP interface takes it; :func:`unspelled` gives it back."""
-    return _PATH_REFUSED.sub(lambda found: _code(found[0]), path)
+    return _PATH_REFUSED.sub(lambda found: "".join(map(_code, found[0])), path)
 
 
 def spelled_alias(name: str, *, taken: str) -> str:

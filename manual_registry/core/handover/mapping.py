@@ -49,9 +49,10 @@ COMPOSITE_ID: Final = "manual_registry.composite_id"
 TAG: Final = "manual_registry.tag."
 #: Said of the export itself, not of the version: written by it, left out of every comparison.
 THROUGH: Final = "manual_registry.exported_through"
+EXPORTING: Final = "manual_registry.exporting_through"
 VERIFIED: Final = "manual_registry.verified"
 PRODUCTION_ALIAS: Final = "manual_registry.production_alias"
-ABOUT_EXPORT: Final = frozenset({THROUGH, VERIFIED, PRODUCTION_ALIAS})
+ABOUT_EXPORT: Final = frozenset({THROUGH, EXPORTING, VERIFIED, PRODUCTION_ALIAS})
 #: Names below which metrics of other kinds stand.
 GATE: Final = "gate/"
 SUBGROUP: Final = "subgroup/"

@@ -24,7 +24,7 @@ ROWS: Final = (
     Row(
         fields=("model",),
         where="experiment and registered model of that name; tag `manual_registry.model`",
-        places=(r".+\.tag manual_registry\.model",),
+        places=(r".+\.tag manual_registry\.model", "experiment (name|lifecycle)", "registered_model name"),
     ),
     Row(
         fields=("version",),
@@ -47,7 +47,7 @@ ROWS: Final = (
             r"version\.tag (aisdp\.content_hash|manual_registry\.(sha256|size))",
             r"run\.file manual_registry/(SHA256SUMS|B3SUMS)",
         ),
-        unfit="`#` and `?` in file names are spelled `_x23_` and `_x3f_`",
+        unfit="`#` and `?` in file names are spelled `_x23_` and `_x3f_`, spaces at the beginning `_x20_`, a colon at the end `_x3a_`",
     ),
     Row(
         fields=("stage",),
@@ -147,8 +147,8 @@ ROWS: Final = (
     ),
     Row(
         fields=("of the export itself",),
-        where="tags `manual_registry.mapping`, `.exported_through` (number of the last event known to it), `.verified` (outcome of"
-        " the read-back), `.production_alias`; description of the registered model",
+        where="tags `manual_registry.mapping`, `.exported_through` (number of the last event known to it),"
+        " `.exporting_through` (that of an export under way), `.verified` (outcome of the read-back), `.production_alias`; description of the registered model",
         places=(r".+\.tag manual_registry\.mapping", "registered_model description"),
     ),
 )

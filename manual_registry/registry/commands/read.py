@@ -102,14 +102,15 @@ class ReadCommands(Commands):
         dry_run: bool = False,
         verify_only: bool = False,
         record: bool = False,
-        alias: str = "production",
+        alias: str | None = None,
         progress: Progress | None = None,
     ) -> Handover:
         """Export to the MLflow server at ``tracking_uri``, and read everything back; again: only what is new.
 
         ``dry_run`` says what would be written, and what MLflow would cut, rename or refuse; ``verify_only`` compares,
         hashes included, and writes nothing to MLflow (``record``: an event in the ledger). ``alias`` (production or
-        champion) names the production version there. Mismatches are in the result, not errors.
+        champion) names the production version there; None: as the last export did. Mismatches are in the result, not
+        errors; so is an outcome that the ledger did not take (``unrecorded``).
 
         Raises :class:`NotFound` for ``model``, :class:`Unavailable` where the server or the package is missing.
         """
