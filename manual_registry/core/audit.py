@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from manual_registry.core import approvals, ratifying
+from manual_registry.core import approvals, ratifying, stated
 from manual_registry.core import events as kinds
 from manual_registry.core.decide import decide
 from manual_registry.core.errors import (
@@ -321,15 +321,13 @@ def _check_baselines(audit: Audit, now: datetime) -> None:
     named = {(one["model"], one["version"]): found for found in state.baselines.values() for one in found.versions}
     waiting: dict[str, datetime] = {}
     for name, record in state.versions.items():
-        stated = str((record.data.get("baseline") or {}).get("stage"))
-        governed = stated in (Stage.STAGING.value, Stage.PRODUCTION.value)
-        if not governed or not state.policy.needs_approval(Stage(stated), has_lead=state.has_lead):
+        stage = str((record.data.get("baseline") or {}).get("stage"))
+        governed = stage in (Stage.STAGING.value, Stage.PRODUCTION.value)
+        if not governed or not state.policy.needs_approval(Stage(stage), has_lead=state.has_lead):
             continue
         found = named.get(name)
         if found is None:
-            place = f"ledger/{file_name(record.seq)}"
-            told = f"{record.ref} was adopted in {stated}, and no baseline names it that a lead could confirm"
-            audit.findings.append(finding(ApprovalWanted(told, location=place, clause="RP-10")))
+            audit.findings.append(finding(stated.nobody_asked(record)))
         elif found.signed_seq is None:
             waiting[found.id] = _due(found.at)
     for id, due in waiting.items():

@@ -159,6 +159,7 @@ def control_row(asked: ControlRequest) -> dict[str, Json]:
 
 def baseline_row(found: Baseline) -> dict[str, Json]:
     """Return the entry of ``manual-registry/approvals/1`` for the confirmation of a baseline."""
+    count = len(found.versions)
     return {
         "id": found.id,
         "kind": "baseline",
@@ -168,6 +169,7 @@ def baseline_row(found: Baseline) -> dict[str, Json]:
         "status": "requested" if found.signed_seq is None else "used",
         "approver": found.signer,
         "problems": [],
+        "what": f"baseline of {found.source}: {count} version{'s' if count != 1 else ''}",
     }
 
 

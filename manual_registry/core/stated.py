@@ -5,11 +5,13 @@ Serves `trace`, the workbook, and the screen before a baseline is signed. What m
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from functools import lru_cache
 from typing import Any, Final
 
-from manual_registry.core.errors import Json
+from manual_registry.core.errors import ApprovalWanted, Json
+from manual_registry.core.ledger import file_name
 from manual_registry.core.links import LinkStatus, TraceLink
 from manual_registry.core.state import Baseline, State, VersionState
 from manual_registry.core.values import Stage
@@ -100,6 +102,31 @@ def as_stated(record: VersionState, *fields: str) -> str:
     stated = (record.adopted or {}).get("stated", {})
     found = [str(stated[name]) for name in fields if stated.get(name)]
     return f"; {(record.adopted or {}).get('source')} states {', '.join(found)}" if found else ""
+
+
+def unnamed(state: State) -> list[VersionState]:
+    """Return the baseline entries that no request names: the command that brought them was stopped before it asked."""
+    named = {(one["model"], one["version"]) for found in state.baselines.values() for one in found.versions}
+    return [record for name, record in state.versions.items() if record.adopted is not None and name not in named]
+
+
+def command_again(source: str) -> str:
+    """Return the command that goes on with what came from ``source``: a server's address, or the name of a sheet."""
+    if source.lower().startswith(("http://", "https://")):
+        return shlex.join(["mreg", "import", "mlflow", "--tracking-uri", source])
+    return shlex.join(["mreg", "adopt", source])
+
+
+def nobody_asked(record: VersionState) -> ApprovalWanted:
+    """Return what is wrong with a baseline entry that owes a confirmation and that no request names."""
+    source = str((record.adopted or {}).get("source"))
+    return ApprovalWanted(
+        f"{record.ref} was adopted in {(record.adopted or {}).get('stage')}, and no baseline names it that a lead could"
+        f" confirm: bringing in {source} was stopped before it asked; the same command goes on",
+        location=f"ledger/{file_name(record.seq)}",
+        clause="RP-10",
+        hint=command_again(source),
+    )
 
 
 def baseline_review(state: State, found: Baseline) -> dict[str, Any]:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _OWN_FILES = ("SHA256SUMS", "B3SUMS", "record.json")
 _STOPPED = (
-    "where a command was stopped, the next writing command puts it in order (mreg adopt: the same one goes on);"
+    "where a command was stopped, the next writing command puts it in order (mreg adopt, mreg import: the same one goes on);"
     " otherwise look at it and move it out of the registry"
 )
 _STOPPED_ADOPT = (

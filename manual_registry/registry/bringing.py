@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from manual_registry.core import events as kinds
 from manual_registry.core.canonical import dump, sha256_hex
-from manual_registry.core.decide.closing import refuse_closed
+from manual_registry.core.decide.closing import refusal, refuse_closed
 from manual_registry.core.decide.registration import identifier
 from manual_registry.core.errors import ArtefactChanged, BadValue, EventUnreadable, RegistryError, ServerDown
 from manual_registry.core.handover.arranging import LeftOut, arrange, lacking
@@ -65,6 +65,11 @@ def import_mlflow(
     if has_user:
         work.warn("user and password in --tracking-uri are not used; set MLFLOW_TRACKING_USERNAME and _PASSWORD")
     loaded = read(work) if dry_run else work.load()
+    closed = loaded.state.closed
+    if not dry_run:
+        refuse_closed(loaded.state)  # before the server is asked anything
+    elif closed is not None:
+        work.warn(refusal(closed).message)
     server = servers.connect(address)
     found = offering.offered(server, models)
     done = Brought(uri=address, server=server.version, dry_run=dry_run)
@@ -80,10 +85,8 @@ def import_mlflow(
             address,
             *(word for one in models for word in ("--model", one)),
         ]
-        done.next = shlex.join(words) if arrivals else None
+        done.next = shlex.join(words) if arrivals and closed is None else None
     else:
-        if arrivals:
-            refuse_closed(loaded.state)  # before a byte comes
         bringing.bring(arrivals)
     order = {(one.name, one.number): place for place, one in enumerate(found.offer.versions)}
     done.left_out.sort(key=lambda one: order[one.name, one.number])

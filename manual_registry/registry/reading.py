@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from manual_registry.core import closing, documents, gate_exceptions
+from manual_registry.core import closing, documents, gate_exceptions, stated
 from manual_registry.core.canonical import decode
 from manual_registry.core.errors import ModelUnknown, WorkbookUnreadable
 from manual_registry.core.resolve import is_symbolic
@@ -112,7 +112,7 @@ def status(work: Workspace) -> dict[str, Any]:
         "models": len(state.models),
         "counts": {stage.value: counts.get(stage.value, 0) for stage in Stage},
         "pending": pending,
-        "overdue": [*_overdue(work, state), *_doubts(work, loaded)],
+        "overdue": [*_overdue(work, state), *_stopped(state), *_doubts(work, loaded)],
         "pending_moves": moves,
         "view_behind": behind,
         "copies": [os.path.relpath(copy, work.root) for copy in copies],
@@ -141,6 +141,20 @@ def _overdue(work: Workspace, state: State) -> list[str]:
     return late
 
 
+def _unnamed(state: State) -> Counter[str]:
+    """Count by source the entries that no request names; a closed register takes none any more."""
+    found = stated.unnamed(state) if state.closed is None else []
+    return Counter(str((one.adopted or {})["source"]) for one in found)
+
+
+def _stopped(state: State) -> list[str]:
+    return [
+        f"{count} version{'s' if count > 1 else ''} from {source}: bringing them in was stopped before a lead was asked;"
+        f" the same command goes on: {stated.command_again(source)}"
+        for source, count in _unnamed(state).items()
+    ]
+
+
 def _doubts(work: Workspace, loaded: Loaded) -> list[str]:
     """Return what stands though its signature is in doubt; an exception that ended is told above."""
     from manual_registry.core.errors import SignatureDoubtful
@@ -164,7 +178,8 @@ def _view_behind(work: Workspace, loaded: Loaded) -> bool:
 
 
 def _next(state: State, pending: list[dict[str, Any]], moves: list[str], behind: bool) -> list[str]:
-    commands = [f"mreg approval show {one['id']}" for one in pending[:2]]
+    commands = [stated.command_again(source) for source in list(_unnamed(state))[:1]]
+    commands += [f"mreg approval show {one['id']}" for one in pending[:2]]
     commands += ["mreg archive --pending"] if moves else []
     commands += ["mreg sync"] if behind else []
     if state.closed is not None:

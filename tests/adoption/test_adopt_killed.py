@@ -72,6 +72,22 @@ def test_killed_and_run_again(tmp_path: Path, where: str, number: int, in_place:
     assert world.as_().adopt(team.sheet, in_place=in_place).document()["changed"] is False
 
 
+def test_what_a_stopped_adoption_left_to_do_is_told(tmp_path: Path) -> None:
+    world, team = World(tmp_path), usual(tmp_path / "team")
+    killed(world, str(team.sheet), "append-after", "4", SME)
+    again = f"mreg adopt {team.sheet.name}"
+    found = [one for one in world.as_().verify().findings if "no baseline names it" in one.message]
+    assert found
+    assert {one.advice for one in found} == {again}
+    status = world.as_().status()
+    assert status["next"][0] == again
+    assert any(team.sheet.name in one and again in one for one in status["overdue"])
+    world.as_().adopt(team.sheet)
+    status = world.as_().status()
+    assert (again in status["next"], status["overdue"]) == (False, [])
+    assert world.as_().approval_list()[0]["what"] == f"baseline of {team.sheet.name}: 4 versions"
+
+
 @pytest.mark.parametrize(
     "where",
     [

@@ -269,6 +269,8 @@ def test_a_rollback_that_has_ended_since_waits_for_nobody() -> None:
 def test_a_baseline_is_confirmed_first() -> None:
     chain, (kind, subject, data, actor) = CASES["baseline_opened"]()
     assert chain is not None
+    unasked = chain.reasons(kinds.CLOSED, {}, chain.closing(), actor=LEAD)
+    assert set(codes(unasked)) == {"MR-W001"}, "a stopped import, which nobody could go on with"
     name = f"A{chain.add(kind, subject, data, actor=actor).seq}"
     reasons = chain.reasons(kinds.CLOSED, {}, chain.closing(), actor=LEAD)
     assert (codes(reasons), reasons[0].location) == (["MR-W070"], name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from chains import MODEL, START, Chain, evidence, gate, registration
+from histories import histories
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,11 +24,12 @@ from manual_registry.core.canonical import dump, parse
 from manual_registry.core.decide import decide
 from manual_registry.core.decide.registration import identifier
 from manual_registry.core.errors import ModelSourceUnfit, PathEscapes, RegistryError, ServerRefused
-from manual_registry.core.handover import back, foreign, mapping
+from manual_registry.core.handover import back, foreign, mapping, proof
 from manual_registry.core.handover.arranging import Arrangement, arrange
 from manual_registry.core.handover.arrival import MEMBERS, Arrival, whole
 from manual_registry.core.handover.entities import Dataset, Metric, Registered, Run, VersionEntities
 from manual_registry.core.handover.offered import Offer, Offered, OfferedModel
+from manual_registry.core.handover.record import read_record
 from manual_registry.core.ledger import Draft, seal
 from manual_registry.core.manifest import Content, FileEntry
 from manual_registry.core.state import State
@@ -162,6 +165,18 @@ def test_the_same_offer_gives_the_same_snapshot_and_its_papers_come_back() -> No
     assert first == dump(parse(first))
 
 
+def test_a_number_that_may_not_be_what_was_logged_is_told() -> None:
+    made = plain(
+        run=run(metrics=(Metric(name="top", value=sys.float_info.max, timestamp=1),)),
+        model_metrics=(Metric(name="loss", value=0.0, timestamp=1),),
+    )
+    found = arranged(made).arrivals[0]
+    assert found.data["metrics"].keys() == {"top", "loss"}
+    reasons = {one.field: one.reason for one in found.lost}
+    assert "for infinity" in reasons["metric top"]
+    assert "for a NaN" in reasons["metric loss"]
+
+
 def test_a_record_that_was_changed_is_told_and_never_taken() -> None:
     chain = full()
     good = json.loads(exported(chain).papers["record.json"])
@@ -173,17 +188,102 @@ def test_a_record_that_was_changed_is_told_and_never_taken() -> None:
         assert done.arrivals == []
         return done.left_out[0].reason, done.left_out[0].differs
 
-    artefact = {**good["registration"], "artefact": {**good["registration"]["artefact"], "sha256": "ee" * 32}}
-    assert told({"registration": artefact}) == (told({"registration": artefact})[0], True)
-    assert "does not follow" in told({"registration": {**good["registration"], "code": None}})[0]
+    registered = good["registration"]
+    for change, member in (
+        ({"registration": {**registered, "metrics": {"auc": 0.99}}}, "registration"),
+        ({"registration": {**registered, "artefact": {**registered["artefact"], "sha256": "ee" * 32}}}, "registration"),
+        ({"row": {**good["row"], "stage": "staging"}}, "row.stage"),
+        ({"row": {**good["row"], "registered_by": "victim@example.org"}}, "row.registered_by"),
+        ({"row": {**good["row"], "aliases": ["good", "better"]}}, "row.aliases"),
+        ({"fields": {"description": "another"}}, "fields"),
+        ({"evidence": good["evidence"][:-1]}, "evidence"),
+        ({"gates": [{**one, "passed": 1} for one in good["gates"]]}, "gates"),
+        ({"owner": "thief"}, "owner"),
+        ({"tags": {}}, "tags"),
+        ({"notes_text": "other"}, "notes_text"),
+        ({"approvals": [{"id": "A1", "status": "lapsed"}]}, "approvals"),
+        ({"events": good["events"][:-1]}, "of which events.jsonl holds"),
+        ({"events": 7}, "hold together"),
+        ({"row": None}, "hold together"),
+        ({"evidence": 7}, "evidence"),
+    ):
+        reason, differs = told(change)
+        assert (member in reason, differs) == (True, True), (change, reason)
     assert "another version" in told({"version": "2"})[0]
-    assert told({"registration": {}})[1]
-    assert told({"evidence": 7})[1]
-    outside = [{**good["evidence"][0], "path": "../../evil"}]
-    assert "only paths inside" in told({"evidence": outside})[0]
-    assert "no evidence file" in told({"evidence": [{**good["evidence"][0], "path": "record.json"}]})[0]
     assert "one of them was changed" in told({}, **{"aisdp.content_hash": "blake3:" + "0" * 64})[0]
     assert told({"schema": "manual-registry/handover/9"})[0]
+
+
+def test_events_that_were_changed_are_told_and_the_record_is_not_taken() -> None:
+    good = exported(full())
+    lines = good.papers["events.jsonl"].splitlines(keepends=True)
+    for events in (
+        None,
+        b"",
+        b"".join(lines[:-1]),
+        b"".join(reversed(lines)),
+        b"".join([*lines, lines[-1]]),
+        good.papers["events.jsonl"].replace(b"filled in", b"filled up"),
+        b"\xff\n",
+    ):
+        papers = {name: data for name, data in good.papers.items() if name != "events.jsonl"}
+        papers |= {} if events is None else {"events.jsonl": events}
+        (left,) = (done := arranged(replace(good, papers=papers))).left_out
+        assert (done.arrivals, left.differs, "events.jsonl" in left.reason) == ([], True, True), left.reason
+
+
+@settings(max_examples=15)
+@given(chain=histories(longest=40))
+def test_what_an_export_wrote_is_borne_out_by_its_events(chain: Chain) -> None:
+    for model, version in chain.state.versions:
+        one = exported(chain, version, model=model)
+        borne = proof.borne_out(one.papers["record.json"], one.papers["events.jsonl"])
+        assert proof.told(borne, one.entities, read_record(one.papers["record.json"])) == []
+
+
+def test_what_mlflow_says_beside_the_record_is_told() -> None:
+    chain = full()
+    assert arranged(exported(chain)).warnings == []
+    one = exported(
+        chain,
+        tags={
+            "manual_registry.stage": "staging",
+            "aisdp.owner": "thief",
+            "aisdp.retention_until": "2027-01-01",
+            "x": "y",
+        },
+    )
+    assert one.entities.run is not None
+    assert one.entities.registered is not None
+    edited = replace(
+        one.entities,
+        registered=replace(one.entities.registered, description="another card"),
+        run=replace(one.entities.run, params={**one.entities.run.params, "big": "1"}, metrics=()),
+    )
+    done = arranged(replace(one, entities=edited))
+    assert done.arrivals[0].stage == "experimental"
+    for name in (
+        "version.tag manual_registry.stage is “staging”", "version.tag aisdp.owner", "version.tag aisdp.retention_until",
+        "version description", "run.param big", "run.metric count is not there",
+    ):  # fmt: skip
+        assert any(name in warning and "the record counts" in warning for warning in done.warnings), name
+    assert not any("version.tag x" in warning for warning in done.warnings)
+
+
+def test_a_record_that_its_events_bear_out_is_judged_all_the_same() -> None:
+    chain = full()
+    good = json.loads(exported(chain).papers["record.json"])
+
+    def refused(change: dict[str, Any]) -> str:
+        made = exported(chain)
+        with pytest.raises(RegistryError) as caught:
+            whole(made, back.returned(made.entities, record=dump({**good, **change})), chain.state.policy)
+        return caught.value.message
+
+    assert "does not follow" in refused({"registration": {**good["registration"], "code": None}})
+    outside = [{**good["evidence"][0], "path": "../../evil"}]
+    assert "only paths inside" in refused({"evidence": outside})
+    assert "no evidence file" in refused({"evidence": [{**good["evidence"][0], "path": "record.json"}]})
 
 
 def test_what_was_filled_in_late_does_not_change_the_identifier() -> None:
@@ -258,6 +358,16 @@ def test_an_edited_tag_does_not_make_it_somebody_elses() -> None:
 def why(done: Arrangement) -> dict[int, str]:
     """Return the reasons by number."""
     return {one.number: one.reason for one in done.left_out}
+
+
+def test_a_tag_that_is_no_version_is_named() -> None:
+    done = arranged(
+        plain(number=1, tags={mapping.VERSION: "next"}), plain("latest-of-all", 2, tags={mapping.VERSION: "a/b"})
+    )
+    assert done.arrivals == []
+    for number, value in ((1, "next"), (2, "a/b")):
+        assert f"the tag {mapping.VERSION}" in why(done)[number]
+        assert value in why(done)[number]
 
 
 def test_copies_of_one_version_come_once_and_rivals_not_at_all() -> None:

@@ -107,6 +107,7 @@ def test_an_export_and_its_import_give_the_same_records(
     assert (dry["changed"], len(events(target))) == (False, 2)
     done = take(target, mlflow_server, *models)
     assert (done["not_imported"], done["differs"], done["names"]) == ([], [], [])
+    assert [one for one in done["warnings"] if "the record counts" in one] == []
     assert [one["version"] for one in done["imported"]] == ["1.0.0", "1.1.0", "1.2.0", "2.0.0-rc.1", "7"]
     plain = [{**one, "event": None} for one in done["imported"]]
     assert plain == dry["imported"]
@@ -449,7 +450,7 @@ def test_a_server_that_goes_away_keeps_what_came(
 def test_what_was_changed_in_mlflow_is_not_taken(
     world: World, target: World, mlflow_server: MlflowServer, tmp_path: Path
 ) -> None:
-    for version in ("1", "2", "3", "4"):
+    for version in ("1", "2", "3", "4", "5"):
         world.register(version, config=None)
     world.as_().export_mlflow(mlflow_server.uri)
     client = mlflow_server.client()
@@ -465,11 +466,17 @@ def test_what_was_changed_in_mlflow_is_not_taken(
     client.log_text(run, "numpy==6.6\n", "manual_registry/evidence/environment/environment.txt")
     client.set_model_version_tag(world.model, "3", "manual_registry.sha256", "ab" * 32)
     client.log_text(client.get_model_version(world.model, "4").run_id, "{}", "manual_registry/record.json")
+    run = client.get_model_version(world.model, "5").run_id
+    record = client.download_artifacts(run, "manual_registry/record.json", str(tmp_path))
+    text = Path(record).read_text(encoding="utf-8")
+    assert "0.91" in text
+    client.log_text(run, text.replace("0.91", "0.99"), "manual_registry/record.json")
     shown = target.cli("import", "mlflow", "--tracking-uri", mlflow_server.uri, "--model", world.model)
     assert shown.returncode == 4
     told = [line for line in shown.stdout.splitlines() if line.startswith("differs")]
-    assert len(told) == 4, shown.stdout
+    assert len(told) == 5, shown.stdout
     assert "it was exported with" in told[0]
+    assert "something else than its events.jsonl: registration, row.metrics" in told[4]
     assert target.as_().list() == []
     assert events(target)[-1] != "baseline.opened"
     assert target.as_().verify().ok
@@ -538,8 +545,11 @@ def test_a_closed_register_takes_nothing(
     proxy.seen[:] = []
     with pytest.raises(RegistryClosed):
         take(target, proxy, world.model)
-    assert not [path for _, path in proxy.seen if path.endswith(".bin")]
-    assert take(target, proxy, world.model, dry_run=True)["imported"]
+    assert proxy.seen == []  # refused before the server is asked anything
+    dry = take(target, proxy, world.model, dry_run=True)
+    assert dry["imported"]
+    assert dry["next"] is None
+    assert any("was closed on" in one for one in dry["warnings"])
 
 
 def test_what_a_person_reads(theirs: Theirs, target: World, mlflow_server: MlflowServer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,22 @@ def test_of_several_models_the_chosen_ones_count() -> None:
     assert found.metadata.metrics == {"auc": 0.8, "loss": 0.1}
     assert "not linked to small" in left(found)
     assert "loss" in left(found)
+
+
+def test_a_nan_that_a_server_gives_as_zero_is_left_out() -> None:
+    points = (metric("nan", 0.0), metric("zero", 0.0), metric("same", 0.5))
+    whole = (metric("nan", math.nan), metric("zero", 0.0), metric("same", 0.9))
+    found = said(Chosen(name="small", id="m-1", others=1, metrics=points), metrics=whole)
+    assert found.metadata.metrics == {"zero": 0.0, "same": 0.5}  # one millisecond, two models: each has its own
+    assert found.left == ("metrics that are no finite numbers: nan",)
+
+
+def test_a_zero_that_the_run_does_not_settle_and_the_largest_number_are_told() -> None:
+    chosen = Chosen(name="small", id="m-1", others=1, metrics=(metric("loss", 0.0),))
+    found = said(chosen, metrics=(metric("loss", 0.7, timestamp=2), metric("top", -sys.float_info.max)))
+    assert found.metadata.metrics == {"loss": 0.0, "top": -sys.float_info.max}
+    assert "for a NaN of a logged model; the run's own values do not settle it: loss" in left(found)
+    assert "for infinity: top" in left(found)
 
 
 def test_params_and_tags_of_the_model_count_before_the_runs() -> None:

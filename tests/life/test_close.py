@@ -14,6 +14,7 @@ from sheets import cell, cell_at, edit, opened, type_row
 from world import LEAD, LEAD2, SME, World, gate
 
 from manual_registry.adapters.keys import generate_ed25519
+from manual_registry.core.errors import RegistryClosed
 
 PLACE = "https://mlflow.example.org"
 CLOSE = ("close", "--successor", PLACE, "--reason", "moved to MLflow")
@@ -207,6 +208,11 @@ def test_again_is_nothing_and_otherwise_a_conflict(closed: World) -> None:
             assert (done.status, done.codes) == (6, ["MR-C080"])
             assert PLACE in done.error["message"]
     assert tree(closed.root) == before
+
+
+def test_an_import_is_refused_before_the_server_is_asked(closed: World) -> None:
+    with pytest.raises(RegistryClosed):
+        closed.as_().import_mlflow("http://127.0.0.1:9")
 
 
 def test_the_same_version_again_is_nothing_to_do(closed: World) -> None:

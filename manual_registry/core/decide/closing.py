@@ -23,6 +23,7 @@ from manual_registry.core.ledger import Event, file_name
 from manual_registry.core.records import Closed
 from manual_registry.core.references import without_credentials
 from manual_registry.core.state import State
+from manual_registry.core.stated import nobody_asked, unnamed
 from manual_registry.core.times import parse_time
 from manual_registry.core.values import free_text, line_text
 
@@ -120,4 +121,4 @@ def _unsettled(state: State, event: Event) -> list[RegistryError]:
         for one in state.baselines.values()
         if one.signed_seq is None
     ]
-    return reasons
+    return [*reasons, *(nobody_asked(one) for one in unnamed(state))]

@@ -16,15 +16,16 @@ from typing import Final
 from manual_registry.core.adoption.words import model_name_of
 from manual_registry.core.decide.registration import taken
 from manual_registry.core.errors import EventUnreadable, RegistryError
-from manual_registry.core.handover import back, foreign, mapping
+from manual_registry.core.handover import back, foreign, mapping, proof
 from manual_registry.core.handover.arrival import Arrival, whole
 from manual_registry.core.handover.offered import READY, Offer, Offered
-from manual_registry.core.handover.record import RECORD
+from manual_registry.core.handover.record import EVENTS, RECORD
 from manual_registry.core.manifest import printable
 from manual_registry.core.state import State, VersionState
 from manual_registry.core.values import Stage, version_name
 
 _RECORD: Final = RECORD.removeprefix(mapping.OURS)
+_EVENTS: Final = EVENTS.removeprefix(mapping.OURS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,16 +99,15 @@ def _read(one: Offered, state: State, now: datetime, done: Arrangement) -> Arriv
 def _arrival(one: Offered, state: State, now: datetime, done: Arrangement) -> Arrival | None:
     record = one.papers.get(_RECORD)
     if record is not None:
-        made = whole(one, back.returned(one.entities, record=record), state.policy)
+        found = back.returned(one.entities, record=record)
+        borne = proof.borne_out(record, one.papers.get(_EVENTS))
+        made = whole(one, found, state.policy)
         wrong = _against_tags(one, made)
         if wrong is not None:
             _leave(done, one, wrong, differs=True)
             return None
-        stated = foreign.stage_of(one)
-        if stated != made.stage:
-            done.warnings.append(
-                f"{printable(one.ref)}: its tags state {stated}, its record {made.stage}; the record counts"
-            )
+        told = proof.told(borne, one.entities, found.document or {})
+        done.warnings += [f"{printable(one.ref)}: {printable(each)}" for each in told]
         return made
     own = one.identity
     if own is not None:
@@ -118,7 +118,12 @@ def _arrival(one: Offered, state: State, now: datetime, done: Arrangement) -> Ar
         return None
     if model != one.name:
         done.names[one.name] = model
-    version = version_name((own[2] if own is not None else one.tags.get(mapping.VERSION)) or str(one.number))
+    stated = own[2] if own is not None else one.tags.get(mapping.VERSION)
+    try:
+        version = version_name(stated or str(one.number))
+    except RegistryError as problem:
+        _leave(done, one, f"the tag {mapping.VERSION} is no version of ours: {problem.message}")
+        return None
     return foreign.read(one, model=model, version=version, now=now)
 
 

@@ -21,6 +21,7 @@ from manual_registry.core.canonical import encode
 from manual_registry.core.errors import RegistryError
 from manual_registry.core.handover import back, mapping
 from manual_registry.core.handover.arrival import Arrival, Lost
+from manual_registry.core.handover.doubting import doubt
 from manual_registry.core.handover.entities import Metric, Run
 from manual_registry.core.handover.offered import Offered, safe
 from manual_registry.core.references import mlflow_reference, own_hash, parse_reference, without_credentials
@@ -257,7 +258,11 @@ def _metrics(reading: _Reading, members: Mapping[str, Any]) -> Any:
             kept[name] = value
         else:
             reading.state(f"metrics.{name}", value, "no finite number")
+    last = reading.run.metrics if reading.run is not None else ()
     for one in found.values() if not reading.own else ():
+        why = doubt(one, last)
+        if why:
+            reading.lost.append(Lost(field=f"metric {keepable(one.name)}", reason=why))
         if one.step:
             reason = f"its last value alone, of step {one.step}"
             reading.lost.append(Lost(field=f"metric {keepable(one.name)}", reason=reason))

@@ -18,6 +18,7 @@ from manual_registry.core.canonical import dump, encode
 from manual_registry.core.errors import RegistryError
 from manual_registry.core.handover import mapping
 from manual_registry.core.handover.back import hyperparameter, identity, reference
+from manual_registry.core.handover.doubting import as_logged, doubt
 from manual_registry.core.handover.entities import Dataset, Metric, Run
 from manual_registry.core.handover.limits import unspelled
 from manual_registry.core.metadata import Metadata
@@ -99,12 +100,15 @@ def _names(names: Iterable[str]) -> str:
 def _metrics(
     run: Run, chosen: Chosen, left: list[str], *, ours: bool
 ) -> tuple[dict[str, float], dict[str, dict[str, dict[str, float]]]]:
-    linked, whole = _last(chosen.metrics), _last(run.metrics)
+    linked, whole = _last(as_logged(one, run.metrics) for one in chosen.metrics), _last(run.metrics)
     found = {**whole, **linked} if chosen.others else {**linked, **whole}
     _tell_of_links(whole, linked, chosen, left)
     infinite = [name for name, one in found.items() if not math.isfinite(one.value)]
     if infinite:
         left.append(f"metrics that are no finite numbers: {_names(infinite)}")
+    doubts = {name: doubt(one, run.metrics) for name, one in found.items()}
+    for why in dict.fromkeys(filter(None, doubts.values())):
+        left.append(f"what was logged where it says {why}: {_names(name for name in doubts if doubts[name] == why)}")
     stepped = [f"{name} (step {one.step})" for name, one in found.items() if one.step]
     if stepped and not ours:
         left.append(f"earlier values of metrics logged in steps, the last one is taken: {_names(stepped)}")
