@@ -43,11 +43,11 @@ BASE = view(12)
 BY_OFFICE = pytest.mark.skipif(OFFICE is None, reason="LibreOffice is not installed")
 PROGRAMS = [
     "ours",
-    "ours by openpyxl",
+    pytest.param("ours by openpyxl", marks=pytest.mark.slow),
     "XlsxWriter",
     "XlsxWriter by openpyxl",
     "like Excel",
-    pytest.param("ours by LibreOffice", marks=BY_OFFICE),
+    pytest.param("ours by LibreOffice", marks=[pytest.mark.slow, BY_OFFICE]),
     pytest.param("dressed by LibreOffice", marks=[pytest.mark.slow, BY_OFFICE]),
     "dressed",
 ]

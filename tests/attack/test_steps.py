@@ -234,6 +234,7 @@ def test_a_forged_promotion_is_found(scene: Scene, attack: Callable[[Scene], int
     assert len(found) <= 4, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", PROMOTIONS)
 def test_nothing_is_signed_on_top_of_a_forged_promotion(scene: Scene, attack: Callable[[Scene], int]) -> None:
     """Neither pipeline nor lead puts a signature on a version whose past is forged."""

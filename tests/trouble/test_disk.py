@@ -339,6 +339,7 @@ def command(world: World, name: str) -> Callable[[], Any]:
     return lambda: world.promote("churn@0", "staging")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "part"),
     [
