@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from manual_registry.core import events as kinds
 from manual_registry.core.errors import RegistryError
 from manual_registry.core.ledger import Draft
+from manual_registry.core.stated import unnamed
 from manual_registry.registry.registering import record_bytes
 
 if TYPE_CHECKING:
@@ -42,10 +43,9 @@ def enter(work: Workspace, loaded: Loaded, draft: Draft, staged: Staged) -> Vers
 
 def open_baselines(work: Workspace, loaded: Loaded) -> list[str]:
     """Ask a lead to confirm every adopted version that no request names yet, one for each source; returns their ids."""
-    named = {(one["model"], one["version"]) for found in loaded.state.baselines.values() for one in found.versions}
     waiting: dict[tuple[str, str], list[VersionState]] = {}
-    for name, record in loaded.state.versions.items():
-        if record.adopted and name not in named:
+    for record in unnamed(loaded.state):
+        if record.adopted:
             waiting.setdefault((record.adopted["source"], record.adopted["sha256"]), []).append(record)
     ids = []
     for (source, sha256), records in waiting.items():

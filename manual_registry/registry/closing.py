@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 def close(work: Workspace, *, successor: str, reason: str, as_: str | None, key: Path | None) -> Result:
     """Close the register; see :meth:`manual_registry.Registry.close`."""
     place, text = _plain(work, successor), free_text(reason, where="reason")
-    state = work.load().state
-    standing = state.closed
+    loaded = work.load()
+    state, standing = loaded.state, loaded.state.closed
     if standing is not None and (standing.successor, standing.reason) == (place, text):
-        if views.behind(work, work.load()):  # a killed command: README.txt and workbook are to say it, too
+        if views.behind(work, loaded):  # a killed command: README.txt and workbook are to say it, too
             with writing(work):
                 pass
         return unchanged(work, "close", "registry")

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from mlflow_exports import export, places
 from mlflow_server import MlflowServer
 from world import LEAD, World
 
 from manual_registry.core.errors import RegistryClosed
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-
-
-def export(world: World, server: MlflowServer, **options: Any) -> dict[str, Any]:
-    """Export and return the document."""
-    return world.as_().export_mlflow(server.uri, **options).document()
-
-
-def places(document: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return (place, field, problem) of each mismatch."""
-    return [(one["place"], one["field"], one["problem"]) for one in document["mismatches"]]
 
 
 def test_the_last_export_the_end_and_the_years_after(world: World, mlflow_server: MlflowServer) -> None:

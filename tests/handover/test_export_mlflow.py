@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from adopt_team import Team
+from mlflow_exports import command, counts, export, places
 from mlflow_server import MlflowServer, Proxy
 from world import LEAD, World
 
@@ -34,27 +33,6 @@ from manual_registry.core.handover.record import read_record
 from manual_registry.registry import Registry
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-
-
-def export(world: World, server: MlflowServer | Proxy, **options: Any) -> dict[str, Any]:
-    """Export and return the document."""
-    return world.as_().export_mlflow(server.uri, **options).document()
-
-
-def places(document: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return (place, field, problem) of each mismatch."""
-    return [(one["place"], one["field"], one["problem"]) for one in document["mismatches"]]
-
-
-def counts(server: MlflowServer, model: str) -> tuple[int, int, int]:
-    """Return how many runs, logged models and model versions there are."""
-    client = server.client()
-    experiment = client.get_experiment_by_name(model)
-    if experiment is None:
-        return 0, 0, 0
-    where = [experiment.experiment_id]
-    versions = client.search_model_versions(f"name = '{model}'")
-    return len(client.search_runs(where, run_view_type=3)), len(client.search_logged_models(where)), len(versions)
 
 
 def events(world: World) -> int:
@@ -477,21 +455,6 @@ def test_a_logged_model_deleted_there_is_told_until_its_version_goes_too(
 
 
 # -- interrupted, twice at once -----------------------------------------------------------------------------------
-
-
-def command(world: World, uri: str, *words: str) -> subprocess.Popen[str]:
-    """Start an export in a process of its own."""
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-m", "manual_registry", "--actor", "sme@example.org", "--json"),
-            *("export", "mlflow", "--tracking-uri", uri, *words),
-        ],
-        cwd=world.root,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
