@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -164,8 +164,15 @@ def proxied(server: MlflowServer) -> Iterator[Proxy]:
             self.wfile.write(body)
 
         def _pass_on(self) -> None:
+            # Closed also when the client goes away in the middle: a socket left to the garbage collector is an error of
+            # whatever test runs by then.
+            with closing(http.client.HTTPConnection("127.0.0.1", proxy.target, timeout=300)) as upstream:
+                self._send(upstream)
+                with closing(upstream.getresponse()) as found:
+                    self._hand_back(found)
+
+        def _send(self, upstream: http.client.HTTPConnection) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            upstream = http.client.HTTPConnection("127.0.0.1", proxy.target, timeout=300)
             upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
                 if name.lower() not in ("connection", "accept-encoding"):
@@ -177,7 +184,8 @@ def proxied(server: MlflowServer) -> Iterator[Proxy]:
                     break
                 upstream.send(chunk)
                 length -= len(chunk)
-            found = upstream.getresponse()
+
+        def _hand_back(self, found: http.client.HTTPResponse) -> None:
             self.close_connection = True
             self.send_response(found.status)
             for name, value in found.getheaders():
@@ -187,7 +195,6 @@ def proxied(server: MlflowServer) -> Iterator[Proxy]:
             self.end_headers()
             while chunk := found.read(1 << 20):
                 self.wfile.write(chunk)
-            upstream.close()
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _forward
 
