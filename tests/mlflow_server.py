@@ -55,19 +55,21 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(place: Path, *, store: str | None = None, serves: bool = True) -> Iterator[MlflowServer]:
+def running(
+    place: Path, *, store: str | None = None, serves: bool = True, root: str | None = None
+) -> Iterator[MlflowServer]:
     """Start a server with its files below ``place``; ``store`` is another database than SQLite.
 
-    ``serves`` False: it names its directory to clients instead of handing files through.
+    ``serves`` False: it names its directory to clients instead of handing files through; ``root``: that address.
     """
     port, artefacts = free_port(), place / "artefacts"
     artefacts.mkdir(parents=True)
     words = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     words += ["--backend-store-uri", store or f"sqlite:///{place}/mlflow.db"]
-    if serves:
+    if serves and root is None:
         words += ["--artifacts-destination", str(artefacts)]
     else:
-        words += ["--no-serve-artifacts", "--default-artifact-root", str(artefacts)]
+        words += ["--no-serve-artifacts", "--default-artifact-root", root or str(artefacts)]
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (place / "server.log").open("wb") as log:
         process = subprocess.Popen(

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import prebuilt
+
 from manual_registry.adapters.keys import generate_ed25519
 from manual_registry.core.results import Result
 from manual_registry.registry import Registry
@@ -61,11 +63,16 @@ class World:
     pipelines: tuple[str, ...] = ("ci",)
     model: str = "churn"
     made: list[str] = field(default_factory=list)
+    steps: str | None = field(default=None, init=False, repr=False)  # how it came to be; None: others had a hand in it
+    seen: list[tuple[str, int, int]] = field(default_factory=list, init=False, repr=False)  # its files after them
 
     def __post_init__(self) -> None:
-        """Make the registry, the keys, the roster."""
+        """Make the registry, the keys, the roster (or copy them, see :mod:`prebuilt`)."""
         self.root = self.place / "registry"
         self.keys = self.place / "keys"
+        prebuilt.first(self, self._make)
+
+    def _make(self) -> None:
         self.keys.mkdir(parents=True, exist_ok=True)
         for name in (*self.leads, SME, *self.pipelines):
             generate_ed25519(self.key(name), name)
@@ -134,39 +141,60 @@ class World:
 
     def register(self, version: str = "1", **changes: Any) -> Result:
         """Register a complete version."""
-        return self.as_().register(self.model, version, self.artefact(version), metadata=self.metadata(**changes))
+
+        def do() -> Result:
+            return self.as_().register(self.model, version, self.artefact(version), metadata=self.metadata(**changes))
+
+        return prebuilt.step(self, "register", [version, changes], do)
 
     def approve(self, ref: str, to: str, *, lead: str | None = None) -> str:
         """Ask for and sign an approval; returns its id."""
-        identifier = self.as_().approval_request(ref, to=to).id or ""
         who = lead or self.leads[0]
-        self.as_(who).approval_sign(identifier, as_=who, key=self.key(who))
-        return identifier
+
+        def do() -> str:
+            identifier = self.as_().approval_request(ref, to=to).id or ""
+            self.as_(who).approval_sign(identifier, as_=who, key=self.key(who))
+            return identifier
+
+        return prebuilt.step(self, "approve", [ref, to, who], do)
 
     def promote(self, ref: str, to: str, *, pipeline: str = "ci") -> Result:
         """Promote with the pipeline's key."""
-        return self.as_("ci@example.org").promote(
-            ref,
-            to=to,
-            reason="decided",
-            pipeline=pipeline if self.leads else None,
-            pipeline_key=self.key(pipeline) if self.leads else None,
-        )
+
+        def do() -> Result:
+            return self.as_("ci@example.org").promote(
+                ref,
+                to=to,
+                reason="decided",
+                pipeline=pipeline if self.leads else None,
+                pipeline_key=self.key(pipeline) if self.leads else None,
+            )
+
+        return prebuilt.step(self, "promote", [ref, to, pipeline], do)
 
     def to_staging(self, version: str = "1") -> str:
         """Register, approve, promote to staging; returns the REF."""
         ref = f"{self.model}@{version}"
-        self.register(version)
-        self.approve(ref, "staging")
-        self.promote(ref, "staging")
-        return ref
+
+        def do() -> str:
+            self.register(version)
+            self.approve(ref, "staging")
+            self.promote(ref, "staging")
+            return ref
+
+        return prebuilt.step(self, "to_staging", [version], do, anywhere=True)
 
     def to_production(self, version: str = "1") -> str:
         """Take a version all the way to production; returns the REF."""
-        ref = self.to_staging(version)
-        self.approve(ref, "production")
-        self.promote(ref, "production")
-        return ref
+        ref = f"{self.model}@{version}"
+
+        def do() -> str:
+            self.to_staging(version)
+            self.approve(ref, "production")
+            self.promote(ref, "production")
+            return ref
+
+        return prebuilt.step(self, "to_production", [version], do, anywhere=True)
 
     def ledger(self, seq: int) -> Path:
         """Return an event file."""

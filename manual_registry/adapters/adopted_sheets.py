@@ -48,6 +48,15 @@ def keep(root: Path, name: str, data: bytes, *, day: str) -> str:
     return f"{FOLDER}/{path.name}"
 
 
+def kept(root: Path, path: str, sha256: str | None) -> bytes:
+    """Return what is kept at ``path`` below ``root``; nothing where it is not that of ``sha256`` (`verify` tells why)."""
+    try:
+        data = (root / path).read_bytes() if stat.S_ISREG((root / path).lstat().st_mode) else b""
+    except OSError:
+        return b""
+    return data if hashlib.sha256(data).hexdigest() == sha256 else b""
+
+
 def sha256_of(path: Path) -> str | None:
     """Return the SHA-256 of a plain file; None for anything else and for what is not there."""
     try:

@@ -43,6 +43,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "deploy": "stages",
         "archive": "stages",
         "unarchive": "stages",
+        "drill": "drilling",
         "delete": "stages",
         "sync": "sheets",
         "take-in": "adoption",

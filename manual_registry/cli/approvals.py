@@ -116,7 +116,8 @@ def approval_sign(session: Session, /, *, id_: str, as_: str, key: Path | None, 
     registry = session.open()
     screen = review_lines(registry.approval_show(id_))
     word = "reject" if given["reject"] else "approve"
-    consent(session, f"Sign as {clean(as_)} that you {word} this?", screen, yes=yes, key=key)
+    if registry.takes_signature(id_):  # else it is refused: nobody is asked first
+        consent(session, f"Sign as {clean(as_)} that you {word} this?", screen, yes=yes, key=key)
     result = registry.approval_sign(id_, as_=as_, key=key, **given)
     finish(session, result, f"{'rejected' if given['reject'] else 'signed'} approval {clean(id_)}")
 

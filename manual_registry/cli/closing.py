@@ -27,8 +27,8 @@ def close_command(
 ) -> None:
     """Close this register: nothing new is registered here any more.
 
-    Reading, verify, fetch, archive, note, anchor, the end of a deployment, revocations and a check of an export go on
-    working. Workbook and README.txt say where the successor is. There is no way back.
+    Reading, verify, fetch, drill, archive, note, anchor, the end of a deployment, revocations and a check of an export
+    go on working. Workbook and README.txt say where the successor is. There is no way back.
     """
     registry = session.open()
     facts = registry.close_facts(successor)

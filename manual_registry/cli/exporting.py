@@ -16,11 +16,13 @@ from manual_registry.cli.destination import check_destination
 from manual_registry.cli.options import group, is_stdout, output_option
 from manual_registry.cli.output import answer, clean, emit, head_line, out, out_bytes, write_file
 from manual_registry.cli.session import Session, pass_session
-from manual_registry.core.errors import IntegrityError, RegistryError
+from manual_registry.core.errors import IntegrityError, RegistryError, raise_for
 
 if TYPE_CHECKING:
     from manual_registry.registry.handover import Handover
 
+#: So begins a field that names a part of a version as a whole: missing, there twice, or nobody's.
+_PARTS = ("run", "logged model", "model version")
 #: So many mismatches are shown to a person; --json has them all.
 SHOWN = 40
 
@@ -107,6 +109,8 @@ def mlflow_command(
         out(head_line(done.head))
     if done.unrecorded is not None:
         _not_kept(session, done.unrecorded)
+    if done.refusals:
+        _refused(session, [why for _, why in done.refusals])
     if done.mismatches:
         click.get_current_context().exit(IntegrityError.status)
 
@@ -128,20 +132,60 @@ def _not_kept(session: Session, problem: RegistryError) -> None:
     raise problem
 
 
+def _refused(session: Session, problems: list[RegistryError]) -> None:
+    """End a dry run with the status that the export would have; all of it was listed before."""
+    if session.json:  # they stand in the document
+        click.get_current_context().exit(problems[0].exit_status)
+    raise_for(problems)
+
+
 def _lines(done: Handover) -> Iterator[str]:
     document = done.document()
     yield from (_object_line(one) for one in document.get("plan", ()))
+    if any(one["values"] for one in document.get("plan", ())):
+        yield "fields    --json names those of each object"
     for one in () if done.action == "dry-run" else document["exported"]:
         yield f"exported  {clean(one['model'])}@{clean(one['version'])}: version {one['number']} there"
     for one in done.outcomes:
-        if one.number is None and done.action != "dry-run":
+        if one.number is None and (done.action == "export" or (done.action == "check" and one.unfit)):
             yield f"left out  {clean(one.model)}@{clean(one.version)}: {clean(one.reason)}"
     yield from _remark_lines(done)
     for mismatch in document["mismatches"][:SHOWN]:
         yield f"differs   {_difference(mismatch)}"
     if len(done.mismatches) > SHOWN:
         yield f"differs   and {len(done.mismatches) - SHOWN} more; --json lists them all"
+    for model, why in done.refusals:
+        yield f"refused   {clean(model)}: {why.code}"
+    yield from _behind_lines(done)
     yield _sum(done)
+    yield from _next_lines(done)
+
+
+def _behind_lines(done: Handover) -> Iterator[str]:
+    """Tell what the register alone has so far: no difference, and nothing that somebody did."""
+    for one in done.behind[:SHOWN]:
+        count = _count(one["values"], "value")
+        yield f"behind    {_ref(one)}: {f'{count} as exported before' if one['there'] else 'not exported yet'}"
+    if len(done.behind) > SHOWN:
+        yield f"behind    and {len(done.behind) - SHOWN} more; --json lists them all"
+
+
+def _next_lines(done: Handover) -> Iterator[str]:
+    """Say what helps where something differs, or was not brought over."""
+    command = f"mreg export mlflow --tracking-uri {clean(done.uri)}"
+    if any(one.problem != "unfit" for one in done.mismatches):
+        yield (
+            "put right in MLflow what differs there; what its clients cannot put right is made anew once the model version,"
+            " its logged model and its run are deleted there"
+        )
+    if any(one.problem == "unfit" for one in done.mismatches):
+        yield "next: mreg verify"
+    if done.behind and done.closed:
+        yield "what is behind came before the register was closed, after its last export: no export brings it over any more"
+    elif done.behind:
+        yield f"next: {command}    (the register went on since the last export)"
+    if done.mismatches and done.action != "dry-run":
+        yield f"next: {command} --verify-only"
 
 
 def _remark_lines(done: Handover) -> Iterator[str]:
@@ -176,8 +220,12 @@ def _ref(one: dict[str, str | None]) -> str:
 
 
 def _difference(one: dict[str, str | None]) -> str:
-    told = f"{_ref(one)} {one['place']} {one['field']}: {one['problem']}"
-    if one["problem"] == "changed":
+    whole = str(one["field"]).startswith(_PARTS) and "." not in str(one["place"])
+    where = one["field"] if whole else f"{one['place']} {one['field']}"
+    told = f"{_ref(one)} {where}: {one['problem']}"
+    if one["problem"] == "doubled":
+        told += ", there is another one of the same; delete one of the two in MLflow"
+    elif one["problem"] == "changed":
         told += f", {one['found']!r} instead of {one['expected']!r}"
     elif one["found"] is not None:
         told += f", {one['found']}"

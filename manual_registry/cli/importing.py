@@ -1,14 +1,17 @@
-"""Commands that take in what another register holds: import mlflow. It prints its document also when it exits 4."""
+"""Commands that take in what another register holds: import mlflow. It prints its document also when it exits 4, 6 or 8."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
 from manual_registry.cli.ask import progress
+from manual_registry.cli.boundary import Interrupted
 from manual_registry.cli.options import group
 from manual_registry.cli.output import answer, clean, head_line, out, warn
 from manual_registry.cli.session import Session, pass_session
-from manual_registry.core.errors import IntegrityError
 
 EXAMPLE = "mreg import mlflow --tracking-uri http://127.0.0.1:5000"
 
@@ -29,10 +32,11 @@ def mlflow_command(session: Session, *, tracking_uri: str, models: tuple[str, ..
     Each becomes a version in the stage that MLflow states; control starts today, and one lead signature confirms all
     of it. What export mlflow wrote there comes back whole. Credentials come from MLflow's own environment variables.
 
-    Exit status 4: files in MLflow are not what was said of them; those versions are left out.
+    Exit status 4: files in MLflow are not what was said of them; those versions are left out. 8: what is out of reach
+    (a store that does not let us in) is left out, and 6 what an export has written half; repeat the import then.
     """
     registry = session.open()
-    with progress("import") as bar:
+    with _stoppable(writes=not dry_run), progress("import") as bar:
         done = registry.import_mlflow(tracking_uri, models=models, dry_run=dry_run, progress=bar)
     answer(session, done.document(), map(clean, done.lines()))
     if not session.json:
@@ -41,5 +45,15 @@ def mlflow_command(session: Session, *, tracking_uri: str, models: tuple[str, ..
             out(f"next: {clean(done.next)}")
         if done.result is not None:
             out(head_line(done.result.ledger))
-    if done.differs:
-        click.get_current_context().exit(IntegrityError.status)
+    if done.exit_status:
+        click.get_current_context().exit(done.exit_status)
+
+
+@contextmanager
+def _stoppable(*, writes: bool) -> Iterator[None]:
+    """Say to a person who stops the command what becomes of what it did."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = "what came in stays, and the same command goes on from it" if writes else "nothing was written"
+        raise Interrupted(f"stopped; {kept}") from None

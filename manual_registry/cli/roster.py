@@ -26,10 +26,21 @@ _reason = click.option("--reason", required=True, metavar="TEXT", help="Why; kep
 
 
 def agree(
-    session: Session, what: str, facts: Mapping[str, object], *, as_: str | None, yes: bool, key: Path | None
+    session: Session,
+    what: str,
+    facts: Mapping[str, object],
+    *,
+    as_: str | None,
+    yes: bool,
+    key: Path | None,
+    takes_away: bool = False,
 ) -> None:
-    """Show a change and have a yes for it, if somebody signs it now."""
-    if as_ is None:
+    """Show a change and have a yes for it, if somebody signs it now.
+
+    A closed register takes only what ``takes_away``: nobody is asked for anything else, which the command then refuses
+    (or says that it stands already).
+    """
+    if as_ is None or not (takes_away or session.open().takes_signature()):
         return
     screen = [f"{what}:", *fields(facts, indent=2)]
     consent(session, f"Sign this change as {clean(as_)}?", screen, yes=yes, key=key)
@@ -116,10 +127,12 @@ def approver_revoke(
     """
     registry = session.open()
     facts = {"email": email, "reason": reason, "former key": former_key, "compromised since": compromised_since}
+    facts["afterwards"] = None if former_key else registry.without_leads(email)
     facts = {name: value for name, value in facts.items() if value}
-    agree(
-        session, "Tell a former key as stolen" if former_key else "Revoke an approver", facts, as_=as_, yes=yes, key=key
-    )
+    what = "Tell a former key as stolen" if former_key else "Revoke an approver"
+    agree(session, what, facts, as_=as_, yes=yes, key=key, takes_away=True)
+    if as_ is not None and not session.json:
+        session.told.add(facts.get("afterwards") or "")  # the screen said it
     result = registry.approver_revoke(
         email, reason=reason, compromised_since=compromised_since, former_key=former_key, as_=as_, key=key
     )
@@ -275,7 +288,8 @@ def pipeline_add(
 def pipeline_revoke(session: Session, *, name: str, reason: str, as_: str | None, key: Path | None, yes: bool) -> None:
     """Let a pipeline promote no more; what it promoted before stays good."""
     registry = session.open()
-    agree(session, "Revoke a pipeline", {"name": name, "reason": reason}, as_=as_, yes=yes, key=key)
+    facts = {"name": name, "reason": reason}
+    agree(session, "Revoke a pipeline", facts, as_=as_, yes=yes, key=key, takes_away=True)
     result = registry.pipeline_revoke(name, reason=reason, as_=as_, key=key)
     finish_change(session, result, f"revoked the pipeline {name}", same=f"{name} is revoked already; nothing changed")
 
@@ -342,7 +356,9 @@ def policy_sign(session: Session, *, as_: str | None, key: Path | None, yes: boo
     registry = session.open()
     document = registry.policy_show()
     session.told.update(session.warnings())  # that it differs: the screen says so, and signing ends it
-    if document["differs"] and as_ is None and not session.json:
+    if not registry.takes_signature():
+        pass  # it is refused: nobody is asked first
+    elif document["differs"] and as_ is None and not session.json:
         for line in ["The policy would change:", *policy_difference_lines(document)]:
             err(line)
     elif document["differs"] and as_ is not None:

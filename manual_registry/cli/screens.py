@@ -64,6 +64,15 @@ def compare_lines(document: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _drill(last: Mapping[str, Any] | None) -> list[str]:
+    """Return what came of the last retrieval drill."""
+    if last is None:
+        return []
+    outcome = f"{len(last['failed'])} could NOT be had back" if last["failed"] else "all had back as registered"
+    versions = f"{last['tried']} of {last['archived']} archived version{'' if last['archived'] == 1 else 's'}"
+    return [f"last retrieval drill {clean(last['at'])[:10]}: {versions} tried, {outcome}"]
+
+
 def status_lines(document: Mapping[str, Any]) -> list[str]:
     """Return what a person wants to know first, and only the parts that hold something."""
     counts = document["counts"]
@@ -79,6 +88,7 @@ def status_lines(document: Mapping[str, Any]) -> list[str]:
         ("pending_moves", "to be moved to the archive"),
     ):
         lines += _listed(title, document.get(name) or [])
+    lines += _drill(document.get("last_drill"))
     if document.get("continues"):
         lines.append(f"continues {clean(continues_text(document['continues']))}")
     if document.get("view_behind"):
@@ -92,7 +102,10 @@ def _closed(closed: Mapping[str, Any] | None) -> list[str]:
     if not closed:
         return []
     since = f"CLOSED since {moment(closed['at'])} by {clean(closed['by'])}: {clean(closed['reason'])}"
-    return [since, f"successor: {clean(closed['successor'])}", ""]
+    lines = [since, f"successor: {clean(closed['successor'])}"]
+    if closed.get("doubted_since"):
+        lines.append(f"IN DOUBT: the key that signed this was compromised since {moment(closed['doubted_since'])}")
+    return [*lines, ""]
 
 
 def _models(models: object) -> str:

@@ -1,14 +1,17 @@
 """The end of a register: what may still be written afterwards, what lapses with it, how it is told (clause RP-22).
 
 Rules held here: a closed register takes no new version and no new step towards use; what only looks after what it holds
-(checks, anchors, notes, archiving, the end of a deployment, the revocation of a key) goes on for as long as it is kept.
+(checks, retrieval drills, anchors, notes, archiving, files taken in that lay elsewhere, the end of a deployment, the
+revocation of a key) goes on for as long as it is kept.
 """
 
 from __future__ import annotations
 
+import shlex
 from typing import Any, Final
 
 from manual_registry.core import events as kinds
+from manual_registry.core.handover.addresses import lies_in
 from manual_registry.core.ledger import Event
 from manual_registry.core.records import Closed, ControlRequest, Request
 from manual_registry.core.state import State
@@ -16,6 +19,8 @@ from manual_registry.core.values import Stage
 
 #: What a lead signs.
 ACTION: Final = "registry.close"
+#: What comes next, once a register is closed: a head that cannot be rewritten unseen.
+NEXT: Final = "mreg anchor"
 #: Changes that a lead may still sign: they take something away.
 _REVOCATIONS: Final = frozenset({"approver.revoke", "pipeline.revoke"})
 #: So many names are told in one sentence.
@@ -24,10 +29,12 @@ _NAMED: Final = 5
 _ALWAYS: Final = frozenset(
     {
         kinds.VERIFIED,
+        kinds.DRILLED,
         kinds.ANCHORED,
         kinds.RESTORED,
         kinds.ARCHIVED,
         kinds.MOVED,
+        kinds.TAKEN_IN,
         kinds.NOTED,
         kinds.DEPLOYMENT_ENDED,
         kinds.APPROVER_REVOKED,
@@ -82,8 +89,14 @@ def lapses(asked: Request | ControlRequest) -> bool:
 
 
 def closed_text(closed: Closed) -> str:
-    """Say in one phrase that the register is closed, since when, and where it goes on."""
-    return f"CLOSED on {closed.at[:10]}; successor: {closed.successor}"
+    """Say in one phrase that the register is closed, since when, where it goes on, and whether that is in doubt."""
+    doubt = f", IN DOUBT (its key was compromised since {closed.doubted_since[:10]})" if closed.doubted_since else ""
+    return f"CLOSED on {closed.at[:10]}{doubt}; successor: {closed.successor}"
+
+
+def continuing(place: str) -> str:
+    """Return the command by which leads go on from a register at ``place`` that somebody else closed with a stolen key."""
+    return f'mreg init NEW --risk CLASS --lead "Name <email>" --lead-key KEY.pub --continues {shlex.quote(place)}'
 
 
 def document(closed: Closed | None) -> dict[str, Any] | None:
@@ -96,6 +109,7 @@ def document(closed: Closed | None) -> dict[str, Any] | None:
         "reason": closed.reason,
         "by": closed.by,
         "event": closed.seq,
+        "doubted_since": closed.doubted_since,
     }
 
 
@@ -123,7 +137,7 @@ def _moves(state: State) -> list[str]:
         [f"to be moved to the archive: {_some(moves)} (mreg archive --pending works afterwards, too)"] if moves else []
     )
     if outside:
-        why = "which a closed register does not take in any more (mreg take-in), nor archives"
+        why = "protected by nothing (mreg take-in REF; afterwards, too, and mreg archive REF takes them along)"
         told.append(f"the files of {_some(outside)} lie outside of the registry, {why}")
     return told
 
@@ -143,13 +157,13 @@ def _exported(state: State, successor: str | None) -> list[str]:
     told = [f"in no recorded export: {_some(missing)} (mreg export mlflow comes before the closing)"] if missing else []
     if since:
         told.append(f"changed since the last recorded export: {_some(since)} (mreg export mlflow once more)")
-    for (_, address), one in state.exports.items():
+    for one in state.exports.values():
         count = sum(len(found) for found in one.mismatches.values())
         if count:
             words = "1 mismatch is" if count == 1 else f"{count} mismatches are"
-            told.append(f"{words} recorded of {address} (mreg export mlflow --tracking-uri {address} --verify-only)")
-    addresses = [address for _, address in state.exports]
-    if successor is not None and not any(successor.startswith(address) for address in addresses):
+            told.append(f"{words} recorded of {one.uri} (mreg export mlflow --tracking-uri {one.uri} --verify-only)")
+    addresses = [one.uri for one in state.exports.values()]
+    if successor is not None and not any(lies_in(successor, address) for address in addresses):
         told.append(f"recorded exports went to {_some(addresses)}, none to {successor}")
     return told
 
@@ -158,7 +172,19 @@ def _leads(state: State) -> list[str]:
     leads = state.active_leads()
     if len(leads) != 1:
         return []
-    return [f"{leads[0].email} is the only lead: nobody can be enrolled afterwards, nor this lead's key be revoked"]
+    return [f"{leads[0].email} is the only lead: nobody can be enrolled afterwards, when that key is lost or revoked"]
+
+
+def without_leads(state: State, address: str) -> str | None:
+    """Say what nobody can sign any more once ``address`` is revoked in a closed register; None: another lead is left."""
+    leads = [one.email for one in state.active_leads()]
+    if state.closed is None or leads != [address]:
+        return None
+    held = [one.ref for one in state.versions.values() if one.stage == Stage.PRODUCTION.value]
+    owed = held and state.policy.needs_approval(Stage.ARCHIVED, has_lead=False)
+    left = f"{_some(held)} {'stays' if len(held) == 1 else 'stay'} in production for ever"
+    stays = f", and {left}: archiving asks a lead's signature" if owed else ""
+    return f"{address} is the last lead of a closed register: no revocation can be signed here any more{stays}"
 
 
 def _some(names: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from manual_registry.core import approvals, controls, gate_exceptions
+from manual_registry.core import approvals, controls, drills, gate_exceptions
 from manual_registry.core import events as kinds
 from manual_registry.core.canonical import decode
 from manual_registry.core.errors import Json
@@ -291,6 +291,8 @@ def _lesser(event: Event, ref: str) -> str:
             told = _counted(data["count"], "mismatch", "es") if data["count"] else "no mismatch"
             read = _counted(data["checked"], "version")
             return f"{', '.join(data['models'])} {done} MLflow at {data['uri']}: {read} read, {told}"
+        case kinds.DRILLED:
+            return f"retrieval drill: {drills.told(data['archived'], data['versions'])}"
         case kinds.VERIFIED:
             return f"verified: {'no error' if data['ok'] else 'errors found'}"
         case kinds.ANCHORED:

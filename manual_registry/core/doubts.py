@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 from manual_registry.core import events as kinds
 from manual_registry.core import gate_exceptions
 from manual_registry.core.audit import Audit, finding
-from manual_registry.core.closing import closed_text
+from manual_registry.core.closing import closed_text, continuing
 from manual_registry.core.decide.signing import RECOVERY
 from manual_registry.core.errors import BadTime, ExceptionEnded, SignatureDoubtful
 from manual_registry.core.ledger import Event, file_name
@@ -35,6 +35,12 @@ Enrolled = TypeVar("Enrolled", bound=Approver | Pipeline)
 
 #: A statement that says to be this much older or younger than its event vouches for nothing.
 _FAR: Final = timedelta(hours=48)
+
+#: There is no way back, whoever closed it; the head of a closed register can be pinned by the next one.
+_CLOSED_BY_A_THIEF: Final = (
+    "give verify an anchor or --tsa-roots from before; else believe no successor that it names: the leads go on with"
+    f" {continuing('THIS-FOLDER')}"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,7 +175,8 @@ def _doubt(state: State, suspect: Approver, one: Signed, since: datetime) -> Fin
     told = f"{suspect.email}'s key was compromised since {since:%F %H:%M} UTC; this was {why}" + (
         f", and {what} stands on it" if what else "; nothing stands on it any more"
     )
-    doubt = SignatureDoubtful(told, location=f"ledger/{file_name(one.event.seq)}", clause="RP-14")
+    hint = _CLOSED_BY_A_THIEF if what and one.event.type == kinds.CLOSED else None
+    doubt = SignatureDoubtful(told, location=f"ledger/{file_name(one.event.seq)}", clause="RP-14", hint=hint)
     return finding(doubt, severity=Severity.ERROR if what else Severity.WARNING)
 
 

@@ -51,6 +51,7 @@ CONTROL_WITHDRAWN: Final = "control.withdrawn"
 VERIFIED: Final = "verification.recorded"
 RESTORED: Final = "workbook.restored"
 EXPORTED: Final = "export.recorded"
+DRILLED: Final = "retrieval.drilled"
 ANCHORED: Final = "ledger.anchored"
 CLOSED: Final = "registry.closed"
 BASELINE_OPENED: Final = "baseline.opened"
@@ -63,6 +64,7 @@ _MAP_OR_NONE = (dict, type(None))
 _LIST = (list,)
 _BOOL = (bool,)
 _COUNT = (int,)
+_COUNT_OR_NONE = (int, type(None))
 
 Shape = Mapping[str, tuple[type, ...]]
 
@@ -214,11 +216,22 @@ SHAPES: Final[Mapping[str, tuple[Shape, Shape]]] = {
             "count": _COUNT,
         },
     ),
+    DRILLED: (
+        {},
+        {
+            "through": _COUNT,
+            "seed": _TEXT,
+            "sample": _COUNT_OR_NONE,
+            "archived": _COUNT,
+            "ok": _BOOL,
+            "versions": _LIST,
+        },
+    ),
     ANCHORED: ({}, {"seq": _COUNT, "hash": _TEXT, "time": _TEXT, "authority": _TEXT, "token": _TEXT}),
 }
 
 #: Members of data that may be left out.
-OPTIONAL: Final[Mapping[str, Shape]] = {APPROVER_REVOKED: {"key": _TEXT}}
+OPTIONAL: Final[Mapping[str, Shape]] = {APPROVER_REVOKED: {"key": _TEXT}, EXPORTED: {"marks": _LIST}}
 
 EVENT_TYPES: Final = tuple(SHAPES)
 

@@ -316,30 +316,51 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Closed:
-    """The end of the register: the event and its time, where it goes on, why, and the lead who signed it."""
+    """The end of the register: the event and its time, where it goes on, why, and the lead who signed it.
+
+    ``doubted_since``: the key that signed it was told as compromised since then (UTC), which is not after ``at``; None:
+    nobody said so.
+    """
 
     seq: int
     at: str
     successor: str
     reason: str
     by: str
+    doubted_since: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drilled:
+    """One retrieval drill: its event, how many versions were archived then, and what came of each that was tried.
+
+    ``versions``: (model, version) -> its entry in the event: place, outcome, blake3, files, bytes, milliseconds, problems.
+    """
+
+    seq: int
+    at: str
+    archived: int
+    versions: Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 @dataclass(kw_only=True, slots=True)
 class Exported:
     """What was recorded of exports to one place; it is read to tell whether there is anything new to record.
 
-    ``versions``: (model, version) -> (its number there, the digest of what was compared). ``mismatches``: model -> the
+    ``uri``: the place's address, as it was given last. ``versions``: (model, version) -> (its number there, the digest of what was compared). ``mismatches``: model -> the
     mismatches told last, by an export or a check. ``cut``: models of which more were found than the event lists.
-    ``checked_at``: the last recorded check, None: none.
+    ``checked_at``: the last recorded check, None: none. ``marks``: what exports wrote of themselves there, (model,
+    version) -> (the event exported through, ""), and (model, None) -> (the same, what production is called).
     """
 
+    uri: str = ""
     versions: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     mismatches: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     seq: int = 0
     at: str = ""
     checked_at: str | None = None
     cut: set[str] = field(default_factory=set)
+    marks: dict[tuple[str, str | None], tuple[int, str]] = field(default_factory=dict)
 
     def doubtful(self, model: str, version: str) -> bool:
         """Tell whether what was recorded last has a mismatch of that version, or may have one that it does not list."""

@@ -304,3 +304,69 @@ def without_credentials(url: str) -> str:
     userinfo, at, host = parts.netloc.rpartition("@")
     keep = userinfo.partition(":")[0] if at and "ssh" in parts.scheme.lower() else ""
     return urlunsplit((parts.scheme, f"{keep}@{host}" if keep else host, parts.path, "", ""))
+
+
+#: Names of parameters that open a door: whoever has the address would have what it guards. Part of the format, since
+#: `verify` judges the successors of closed registers by it.
+_SECRET = re.compile(
+    r"token|key|sig|secret|pass|pwd|cred|auth|code|session|jwt|ticket|otp|cookie|login|user|^(sas|sid|pat)$",
+    re.IGNORECASE,
+)
+#: A password with / ? or # in it, which stands where a port would.
+_ODD_PASSWORD = re.compile(r"://[^/:@\[]*:(?!\d*(?:[/?#]|$))\S*@")
+#: A parameter of a part of the path.
+_IN_PATH = re.compile(r"[;&]([^=/;&]*)=[^/;&]*")
+#: In characters: no address that people pass on has longer values, tokens do.
+_LONG = 64
+
+
+def without_secrets(address: str) -> str:
+    """Return an address that everybody may read: :func:`without_credentials`, but harmless query and fragment stay.
+
+    ``https://host/?o=12#/models/churn`` is kept as it is. Left out are parameters, also of path and fragment, whose names
+    say that they hold a secret, values of more than 64 characters, and in a URL parameters without a name. Text that is no
+    URL keeps everything else. ``without_secrets(without_secrets(a)) == without_secrets(a)``.
+    """
+    shown = _shown(address)
+    while shown != address:  # what is left may look like a password where it stands now; each round leaves less
+        address, shown = shown, _shown(shown)
+    return shown
+
+
+def _shown(address: str) -> str:
+    url = "://" in address
+    rest, mark, fragment = _ODD_PASSWORD.sub("://", address, count=1).partition("#")
+    base, asks, query = rest.partition("?")
+    base = _IN_PATH.sub(lambda found: "" if _SECRET.search(_plain(found[1])) else found[0], base)
+    page, more, asked = fragment.partition("?")
+    if "=" in page:
+        page = _harmless(page, url)
+    shown = (
+        without_credentials(base),
+        _joined(asks, _harmless(query, url)),
+        page,
+        _joined(more, _harmless(asked, url)),
+    )
+    return f"{shown[0]}{shown[1]}{_joined(mark, shown[2] + shown[3])}"
+
+
+def _joined(mark: str, text: str) -> str:
+    return mark + text if text else ""
+
+
+def _plain(name: str) -> str:
+    """Return the name of a parameter as whoever answers reads it."""
+    from urllib.parse import unquote_plus  # noqa: PLC0415 - most commands need no address
+
+    return unquote_plus(name).strip()
+
+
+def _harmless(parameters: str, url: bool) -> str:
+    """Return those of ``a=1&b=2`` that hold no secret; unchanged when that is all of them."""
+    found = re.split("[&;]", parameters)
+    kept = []
+    for one in found:
+        name, given, value = one.partition("=")
+        if (given or not url) and len(value) <= _LONG and not (given and _SECRET.search(_plain(name))):
+            kept.append(one)
+    return parameters if kept == found else "&".join(kept)

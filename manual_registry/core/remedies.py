@@ -54,6 +54,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     "MR-F001": "mreg archive --pending",
     "MR-F003": "mend the ledger first, then mreg verify",
     "MR-F005": "mreg approval list --pending",
+    "MR-F071": "mreg verify says whether it still is so; put right what it finds, then mreg drill",
+    "MR-F072": "mreg drill",
     "MR-F007": "compare it with the one that mreg init writes in an empty folder, and copy that",
 }
 

@@ -298,6 +298,16 @@ _OWN: Final[Mapping[str, Mapping[str, Check]]] = {
         "action": one_of("export", "check"),
         "models": _words,
         "versions": list_of(record({"model": str, "version": str, "number": str, "digest": digest})),
+        "marks": list_of(
+            record(
+                {
+                    "model": str,
+                    "version": _text_or_none,
+                    "through": int,
+                    "alias": or_none(one_of("production", "champion")),
+                }
+            )
+        ),
         "mismatches": list_of(
             record(
                 {
@@ -305,9 +315,27 @@ _OWN: Final[Mapping[str, Mapping[str, Check]]] = {
                     "version": _text_or_none,
                     "place": str,
                     "field": str,
-                    "problem": one_of("missing", "changed", "added", "doubled", "unfit"),
+                    "problem": one_of("missing", "changed", "added", "doubled", "foreign", "unfit"),
                     "expected": _text_or_none,
                     "found": _text_or_none,
+                }
+            )
+        ),
+    },
+    "retrieval.drilled": {
+        "versions": list_of(
+            record(
+                {
+                    "model": str,
+                    "version": str,
+                    "place": str,
+                    "outcome": one_of("retrieved", "failed"),
+                    "blake3": or_none(digest),
+                    "files": int,
+                    "bytes": int,
+                    "milliseconds": int,
+                    "problems": list_of(record({"code": str, "location": str, "message": str})),
+                    "count": int,
                 }
             )
         ),

@@ -17,6 +17,7 @@ from manual_registry.core.records import (
     ControlRequest,
     Delegation,
     Deployment,
+    Drilled,
     Exported,
     GateException,
     ModelState,
@@ -97,6 +98,8 @@ class State:
         self.anchors: list[TimeAnchor] = []
         #: What was exported where: (target, address without credentials) -> what was recorded of it.
         self.exports: dict[tuple[str, str], Exported] = {}
+        #: Retrieval drills, in order.
+        self.drills: list[Drilled] = []
         self.last_verified: str | None = None
         #: The SHA-256 of the workbook in which cells were put back last.
         self.last_restored: str | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from manual_registry.core.links import LinkStatus, TraceLink
 from manual_registry.core.state import Baseline, State, VersionState
 from manual_registry.core.values import Stage
 
+#: More models are not named one by one in a command to type.
+_NAMED: Final = 8
 _DATES: Final = (("approval_date", "approved on"), ("deployment_date", "deployed on"))
 
 
@@ -110,10 +113,16 @@ def unnamed(state: State) -> list[VersionState]:
     return [record for name, record in state.versions.items() if record.adopted is not None and name not in named]
 
 
-def command_again(source: str) -> str:
-    """Return the command that goes on with what came from ``source``: a server's address, or the name of a sheet."""
+def command_again(source: str, records: Iterable[VersionState] = ()) -> str:
+    """Return the command that goes on with what came from ``source``: a server's address, or the name of a sheet.
+
+    ``records`` came from there: their models alone are named, so that no other one comes that nobody asked for.
+    """
     if source.lower().startswith(("http://", "https://")):
-        return shlex.join(["mreg", "import", "mlflow", "--tracking-uri", source])
+        sheets = dict.fromkeys(str((one.adopted or {}).get("sheet")) for one in records)
+        names = list(sheets) if len(sheets) <= _NAMED else []
+        models = (word for name in names for word in ("--model", name))
+        return shlex.join(["mreg", "import", "mlflow", "--tracking-uri", source, *models])
     return shlex.join(["mreg", "adopt", source])
 
 
@@ -125,7 +134,7 @@ def nobody_asked(record: VersionState) -> ApprovalWanted:
         f" confirm: bringing in {source} was stopped before it asked; the same command goes on",
         location=f"ledger/{file_name(record.seq)}",
         clause="RP-10",
-        hint=command_again(source),
+        hint=command_again(source, [record]),
     )
 
 

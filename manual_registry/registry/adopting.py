@@ -287,7 +287,6 @@ def _staged(work: Workspace, one: Importable, data: dict[str, Any]) -> Staged:
 
 def take_in(work: Workspace, ref: str, *, progress: Progress | None) -> Result:
     """Copy the files of a version that was adopted in place; see :meth:`manual_registry.Registry.take_in`."""
-    from manual_registry.registry.looking import artefact_path, recorded_content
     from manual_registry.registry.references import find
 
     with writing(work) as loaded:
@@ -295,23 +294,29 @@ def take_in(work: Workspace, ref: str, *, progress: Progress | None) -> Result:
         if record.location is None:
             note = f"the files of {record.ref} lie in the registry already"
             return work.result("take-in", loaded, record, next=f"mreg show {record.ref}", notes=(note,))
-        was = record.location
-        draft = Draft(
-            type=kinds.TAKEN_IN,
-            subject={"model": record.model, "version": record.version},
-            data={"location": was, "observed": record.blake3},
-        )
-        work.decided(loaded, draft)
-        expected = recorded_content(work, record)
-        source = artefact_path(work, record)
-        with work.storage.take_in(record.model, record.version, source, expected=expected, progress=progress) as taken:
-            taken.place()
-            try:
-                work.append(loaded, always(draft))
-            except RegistryError:
-                taken.discard()
-                raise
-            taken.finish()
+        notes = (copy_in(work, loaded, record, progress=progress),)
         after = loaded.state.versions[record.model, record.version]
-    notes = (f"copied from {was}; what lies there is not touched and not needed any more",)
     return work.result("take-in", loaded, after, next=f"mreg verify {after.ref}", notes=notes)
+
+
+def copy_in(work: Workspace, loaded: Loaded, record: VersionState, *, progress: Progress | None) -> str:
+    """Copy the files of a version that was adopted in place, verified, and write that; returns where they were, told."""
+    from manual_registry.registry.looking import artefact_path, recorded_content
+
+    draft = Draft(
+        type=kinds.TAKEN_IN,
+        subject={"model": record.model, "version": record.version},
+        data={"location": record.location, "observed": record.blake3},
+    )
+    work.decided(loaded, draft)
+    expected = recorded_content(work, record)
+    source = artefact_path(work, record)
+    with work.storage.take_in(record.model, record.version, source, expected=expected, progress=progress) as taken:
+        taken.place()
+        try:
+            work.append(loaded, always(draft))
+        except RegistryError:
+            taken.discard()
+            raise
+        taken.finish()
+    return f"copied from {draft.data['location']}; what lies there is not touched and not needed any more"

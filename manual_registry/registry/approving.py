@@ -11,6 +11,7 @@ from manual_registry.core.audit import unknown_approval
 from manual_registry.core.decide.approvals import closed
 from manual_registry.core.decide.closing import refusal
 from manual_registry.core.decide.identity import identity_words
+from manual_registry.core.decide.stages import lacking
 from manual_registry.core.errors import ApproverUnknown, ReasonMissing, RegistryError, StatementUnknown, raise_for
 from manual_registry.core.ledger import Draft
 from manual_registry.core.sshkeys import parse_public_key
@@ -39,14 +40,28 @@ def request(work: Workspace, ref: str, to: str) -> Result:
     with writing(work) as loaded:
         record = find(work, loaded.state, ref)
         made = ask(work, loaded, record, wanted)
+        hint = _tell_lacking(work, loaded.state, made) or sign_hint(loaded.state, made)
     return work.result(
         "approval-request",
         loaded,
         record,
         id=made.id,
-        next=sign_hint(loaded.state, made),
+        next=hint,
         waiting_for=_waiting_for(loaded.state, made) if made.status == "requested" else (),
     )
+
+
+def _tell_lacking(work: Workspace, state: State, made: Request) -> str | None:
+    """Tell what the step would be refused for though it were signed; return what to do about the first of it."""
+    to, record = Stage(made.to), state.versions[made.model, made.version]
+    if made.status != "requested" or to not in (Stage.STAGING, Stage.PRODUCTION):
+        return None
+    found = lacking(state, record, to, work.clock())
+    if not found:
+        return None
+    told = "; ".join(one.message.removeprefix(f"{record.ref}: ") for one in found)
+    work.warn(f"before {to}, beside the signature: {told} (what is attached meanwhile makes {made.id} lapse)")
+    return found[0].hint
 
 
 def ask(work: Workspace, loaded: Loaded, record: VersionState, wanted: Stage) -> Request:

@@ -45,6 +45,7 @@ def archive(work: Workspace, ref: str, *, reason: str, progress: Progress | None
 
             draft = _archived(work, loaded.state, record, reason)
             work.decided(loaded, draft, review=review)  # before a gigabyte is copied
+            record, notes = _in_the_registry(work, loaded, record, progress=progress)
 
             def archived() -> None:
                 work.append(loaded, lambda state, _at: _archived(work, state, record, reason), review=review)
@@ -53,9 +54,22 @@ def archive(work: Workspace, ref: str, *, reason: str, progress: Progress | None
             move(work, loaded, record, first=archived, progress=progress)
         else:
             raise_for(open_deployment(record))
+            record, notes = _in_the_registry(work, loaded, record, progress=progress)
             move(work, loaded, record, progress=progress)
         after = loaded.state.versions[record.model, record.version]
-    return work.result("archive", loaded, after, next=f"mreg fetch {after.ref} DEST")
+    return work.result("archive", loaded, after, next=f"mreg fetch {after.ref} DEST", notes=notes)
+
+
+def _in_the_registry(
+    work: Workspace, loaded: Loaded, record: VersionState, *, progress: Progress | None
+) -> tuple[VersionState, tuple[str, ...]]:
+    """Take in first what was adopted in place, since a bag holds the files themselves; return the version, and what is told."""
+    from manual_registry.registry.adopting import copy_in
+
+    if record.location is None:
+        return record, ()
+    told = copy_in(work, loaded, record, progress=progress)
+    return loaded.state.versions[record.model, record.version], (told,)
 
 
 def _archived(work: Workspace, state: State, record: VersionState, reason: str) -> Draft:
@@ -73,7 +87,8 @@ def archive_pending(work: Workspace, *, progress: Progress | None) -> Result:
         left = []
         for record in pending:
             if record.location is not None:
-                work.warn(f"{record.ref} stays: its files lie at {record.location} (mreg take-in {record.ref})")
+                again = f"mreg archive {record.ref} --reason TEXT takes them in"
+                work.warn(f"{record.ref} stays: its files lie at {record.location} ({again})")
                 continue
             if record.open_deployments():
                 left.append(record)

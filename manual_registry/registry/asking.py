@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from manual_registry.core import controls
+from manual_registry.core import closing, controls
 from manual_registry.core import events as kinds
 from manual_registry.core.audit import unknown_approval
 from manual_registry.core.controls import Asked
@@ -123,7 +123,7 @@ def sign(work: Workspace, name: str, *, as_: str, key: Path | None, reject: bool
         _sign(
             work, loaded, _answer(asked, reject=reject, comment=comment), action=action, asked=asked, as_=who, key=key
         )
-    return work.result("approval-sign", loaded, id=asked.id, next=f"mreg approval show {asked.id}")
+    return _done(work, "approval-sign", loaded, asked)
 
 
 def _signed_so(asked: Asked, who: Email, *, reject: bool, comment: str | None) -> bool:
@@ -247,7 +247,23 @@ def import_signature(work: Workspace, name: str, *, signature: Path, statement: 
             return work.result("approval-import", loaded, id=known.id)
         asked = _require(loaded.state, name)
         take_in(work, loaded, asked, armour, only=only, place=str(statement))
-    return work.result("approval-import", loaded, id=asked.id, next=f"mreg approval show {asked.id}")
+    return _done(work, "approval-import", loaded, asked)
+
+
+def _done(work: Workspace, command: str, loaded: Loaded, asked: Asked) -> Result:
+    """Return the result of a signature; the one that closes the register says so, and what comes next."""
+    ended = closed_by(loaded.state, asked.id)
+    if ended is None:
+        return work.result(command, loaded, id=asked.id, next=f"mreg approval show {asked.id}")
+    return work.result(command, loaded, id=asked.id, next=closing.NEXT, notes=(ended,))
+
+
+def closed_by(state: State, name: str) -> str | None:
+    """Say that the answer to request ``name`` has closed the register; None: it has not."""
+    asked = state.controls.get(name)
+    if state.closed is None or asked is None or asked.signed_seq != state.closed.seq:
+        return None
+    return f"closed; the register goes on at {state.closed.successor}"
 
 
 def _taken(loaded: Loaded, armour: str) -> bool:

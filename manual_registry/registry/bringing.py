@@ -14,9 +14,8 @@ next writing command, and what was left to say of versions that no request names
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,11 +23,19 @@ from manual_registry.core import events as kinds
 from manual_registry.core.canonical import dump, sha256_hex
 from manual_registry.core.decide.closing import refusal, refuse_closed
 from manual_registry.core.decide.registration import identifier
-from manual_registry.core.errors import ArtefactChanged, BadValue, EventUnreadable, RegistryError, ServerDown
-from manual_registry.core.handover.arranging import LeftOut, arrange, lacking
+from manual_registry.core.errors import (
+    ArtefactChanged,
+    BadValue,
+    EventUnreadable,
+    RegistryError,
+    ServerDown,
+    Unavailable,
+)
+from manual_registry.core.handover.arranging import LeftOut, arrange, differing, lacking
 from manual_registry.core.handover.arrival import Arrival, Lost
+from manual_registry.core.handover.since import changed, kept_files
 from manual_registry.core.ledger import LARGEST, Draft
-from manual_registry.registry import downloading
+from manual_registry.registry import again, downloading
 from manual_registry.registry.access import read, writing
 from manual_registry.registry.baselining import always, draft_of, enter, open_baselines
 from manual_registry.registry.brought import Brought, Imported, told
@@ -70,24 +77,18 @@ def import_mlflow(
         refuse_closed(loaded.state)  # before the server is asked anything
     elif closed is not None:
         work.warn(refusal(closed).message)
-    server = servers.connect(address)
-    found = offering.offered(server, models)
-    done = Brought(uri=address, server=server.version, dry_run=dry_run)
-    bringing = _Bringing(work=work, server=server, found=found, done=done, progress=progress)
-    arrivals = bringing.foresee(loaded)
-    if dry_run:
-        done.imported = [Imported(arrival=one) for one in arrivals]
-        words = [
-            "mreg",
-            "import",
-            "mlflow",
-            "--tracking-uri",
-            address,
-            *(word for one in models for word in ("--model", one)),
-        ]
-        done.next = shlex.join(words) if arrivals and closed is None else None
-    else:
-        bringing.bring(arrivals)
+    words = [*("mreg", "import", "mlflow", "--tracking-uri", address), *(w for one in models for w in ("--model", one))]
+    with again.hinted([*words, *(["--dry-run"] if dry_run else [])]):
+        server = servers.connect(address)
+        found = offering.offered(server, models)
+        done = Brought(uri=address, server=server.version, dry_run=dry_run)
+        bringing = _Bringing(work=work, server=server, found=found, done=done, progress=progress)
+        arrivals = bringing.foresee(loaded)
+        if dry_run:
+            done.imported = [Imported(arrival=one) for one in arrivals]
+            done.next = again.spelled(words) if arrivals and closed is None else None
+        else:
+            bringing.bring(arrivals)
     order = {(one.name, one.number): place for place, one in enumerate(found.offer.versions)}
     done.left_out.sort(key=lambda one: order[one.name, one.number])
     done.warnings += [one for one in work.warnings if one not in done.warnings]
@@ -130,10 +131,28 @@ class _Bringing:
         self.done.names = arranged.names
         self.done.warnings += arranged.warnings
         self.standing = arranged.standing
+        self.done.warnings += self._changed_since(loaded.state)
         fit = [one for one in arranged.arrivals if self._would_stand(loaded, one)]
         for one in fit:
             self._lose(one, *one.lost)
         return fit
+
+    def _changed_since(self, state: State) -> Iterator[str]:
+        """Yield what became of the files of versions that came before and of which nobody knows a hash."""
+        from manual_registry.adapters import adopted_sheets
+
+        listings: dict[str, dict[tuple[str, int], dict[str, int]]] = {}
+        for one in self.standing:
+            record = state.version(one.model, one.version)
+            if one.artefact is not None or record is None or record.adopted is None:
+                continue
+            kept, key = str(record.adopted["kept"]), (one.offered.name, one.offered.number)
+            if kept not in listings:
+                listings[kept] = kept_files(adopted_sheets.kept(self.work.root, kept, state.adopted.get(kept)))
+            before = listings[kept].get(key)
+            said = changed(before, one.offered.files) if before is not None else None
+            if said is not None:
+                yield f"{one.offered.ref}: its files there are not what they were when it came as {one.ref}: {said}"
 
     def _would_stand(self, loaded: Loaded, one: Arrival) -> bool:
         """Tell whether the entry would be decided, as far as that can be known before its files came."""
@@ -161,10 +180,16 @@ class _Bringing:
         whole = {**data, "composite_id": identifier(one.model, one.version, data), "baseline": baseline}
         return draft_of(one.model, one.version, whole)
 
-    def _leave(self, one: Arrival, why: RegistryError | str, *, differs: bool = False, stands: bool = False) -> None:
+    def _leave(self, one: Arrival, why: RegistryError | str, *, stands: bool = False) -> None:
         text = why if isinstance(why, str) else told([reason.message for reason in why.reasons])
-        made = LeftOut(name=one.offered.name, number=one.offered.number, reason=text, differs=differs, stands=stands)
-        self.done.left_out.append(made)
+        made = LeftOut(
+            name=one.offered.name,
+            number=one.offered.number,
+            reason=text,
+            stands=stands,
+            code=why.code if isinstance(why, Unavailable) else None,
+        )
+        self.done.left_out.append(differing(one.offered, text) if isinstance(why, ArtefactChanged) else made)
         self.done.lost.pop((one.offered.name, one.offered.number), None)
 
     def _lose(self, one: Arrival, *lost: Lost) -> None:
@@ -205,7 +230,7 @@ class _Bringing:
         try:
             staged = downloading.stage(self.work.storage, source, advance)
         except ArtefactChanged as problem:
-            self._leave(one, problem, differs=True)
+            self._leave(one, problem)
             return
         except ServerDown:
             raise

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from manual_registry.core.errors import ExportUnfinished, IntegrityError, Unavailable
 from manual_registry.core.handover.arranging import LeftOut
 from manual_registry.core.handover.arrival import Arrival, Lost
 from manual_registry.core.manifest import printable
@@ -67,6 +68,16 @@ class Brought:
         """True where files in MLflow are not what was said of them; such a version is not imported (exit 4)."""
         return any(one.differs for one in self.left_out)
 
+    @property
+    def exit_status(self) -> int:
+        """The status that the command line exits with: 4 for what differs; else 8, or 6, for what is kept back for now."""
+        codes = {one.code for one in self.left_out if one.code is not None}
+        if self.differs:
+            return IntegrityError.status
+        if codes - {ExportUnfinished.code}:
+            return Unavailable.status
+        return ExportUnfinished.status if codes else 0
+
     def document(self) -> dict[str, Any]:
         """Return ``manual-registry/import-mlflow/1``; in a dry run ``imported`` is what would be."""
         done = self.result
@@ -102,7 +113,7 @@ class Brought:
             arrival = one.arrival
             yield f"{come:<10} {arrival.ref} ({arrival.stage}): {arrival.offered.ref} there"
         for left in self.left_out:
-            word = "differs" if left.differs else "stands" if left.stands else "left out"
+            word = "differs" if left.differs else "stands" if left.stands else "waits" if left.code else "left out"
             yield f"{word:<10} {left.name}, version {left.number}: {left.reason}"
         yield from (f"not kept   {text}" for text in self._lost())
         yield self._sum()

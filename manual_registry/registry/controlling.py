@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from manual_registry.adapters import keys
-from manual_registry.core import delegations
+from manual_registry.core import closing, delegations
 from manual_registry.core.errors import ApproverUnknown, UsageError
 from manual_registry.core.statements import fingerprint
 from manual_registry.core.times import parse_time, stamp
@@ -76,6 +76,7 @@ def approver_revoke(
     same = standing is not None and standing.revoked_seq is not None
     if same and standing is not None and (standing.reason, standing.compromised_since) == (text, since):
         return unchanged(work, "approver-revoke", subject["approver"])
+    work.warn(closing.without_leads(state, subject["approver"]))
     return change(
         work,
         "approver-revoke",

@@ -12,6 +12,7 @@ from manual_registry.registry.commands.approve import ApproveCommands
 from manual_registry.registry.commands.change import ChangeCommands
 from manual_registry.registry.commands.ending import EndingCommands
 from manual_registry.registry.commands.gates import GateCommands
+from manual_registry.registry.commands.keeping import KeepingCommands
 from manual_registry.registry.commands.read import ReadCommands
 from manual_registry.registry.commands.roster import RosterCommands
 from manual_registry.registry.roots import find_root
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
 
 
 class Registry(
-    ReadCommands, ChangeCommands, AdoptCommands, ApproveCommands, RosterCommands, GateCommands, EndingCommands
+    ReadCommands,
+    ChangeCommands,
+    AdoptCommands,
+    ApproveCommands,
+    RosterCommands,
+    GateCommands,
+    KeepingCommands,
+    EndingCommands,
 ):
     """An opened registry.
 

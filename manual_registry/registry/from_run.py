@@ -7,12 +7,13 @@ as `register` copies them, those of a server are downloaded into models/.incomin
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from manual_registry.core.errors import Ambiguous, NotARepository, RegistryError
 from manual_registry.core.manifest import printable
+from manual_registry.registry import again
 from manual_registry.registry.given import RunSaid
 from manual_registry.registry.registering import Wanted, brought, entered, gathered, sought
 
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from manual_registry.ports import Progress
     from manual_registry.registry.given import Given
     from manual_registry.registry.workspace import Workspace
+
+
+#: Fields of :class:`Given` that are options of the command line, each with the option's name.
+_OPTIONS: Final = (
+    *("metadata", "commit", "repo", "data", "pipeline_run", "trained", "owner", "metrics", "params", "gates", "config"),
+    *("prompt", "environment", "card", "evidence"),
+)
 
 
 def register_from_run(
@@ -43,9 +51,22 @@ def register_from_run(
 
     address = _address(work, tracking_uri)
     wanted = sought(work, model, version)
-    with work.storage.scratch() as scratch, opening.opened(address, scratch) as opened:
+
+    def words(place: str | None = path) -> list[str]:
+        uri = address if tracking_uri else None
+        return _words([model, version, *([place] if place else [])], run_id, uri, given, dereference=dereference)
+
+    with (
+        again.hinted(words()),
+        work.storage.scratch() as scratch,
+        opening.opened(address, scratch) as opened,
+    ):
         found = runs.find_run(opened, run_id)
-        candidate = runs.choose(opened, found, path)
+        try:
+            candidate = runs.choose(opened, found, path)
+        except Ambiguous as problem:
+            problem.hint = again.spelled(words(str(problem.details["first"])))
+            raise
         said = _said(work, opened, found, candidate, given)
         return _registered(
             work,
@@ -53,10 +74,20 @@ def register_from_run(
             opened,
             candidate,
             replace(given, run=said),
-            run_id,
+            words(),
             dereference=dereference,
             progress=progress,
         )
+
+
+def _words(place: list[str], run_id: str, address: str | None, given: Given, *, dereference: bool) -> list[str]:
+    """Return the command as it was given; ``place`` are MODEL, VERSION and perhaps PATH."""
+    words = ["mreg", "register", *place, "--from-run", run_id, *(["--tracking-uri", address] if address else [])]
+    for name in _OPTIONS:
+        found = getattr(given, name)
+        several = found if isinstance(found, list | tuple) else [found] if found is not None else []
+        words += [word for one in several for word in (f"--{name.replace('_', '-')}", str(one))]
+    return [*words, *(["--dereference"] if dereference else [])]
 
 
 def _address(work: Workspace, tracking_uri: str | None) -> str:
@@ -71,15 +102,21 @@ def _address(work: Workspace, tracking_uri: str | None) -> str:
 
 
 def _said(work: Workspace, opened: Opened, found: Found, candidate: Candidate, given: Given) -> RunSaid:
+    from manual_registry.adapters.mlflow import histories
     from manual_registry.core.handover import runs
 
-    told = runs.told(found.run, found.run_id, candidate.chosen)
+    history = histories.Histories(opened.server).of(found.run_id, found.run)
+    told = runs.told(found.run, found.run_id, candidate.chosen, history)
     if found.run.status != "FINISHED":
         work.warn(f"the run ended as {printable(found.run.status)}, not as FINISHED")
     name = f"mlflow-run-{found.run_id}.json"
     work.warn(*(f"of the run, no field takes up: {printable(line)}" for line in told.left))
     record = runs.record_bytes(
-        found.run, found.run_id, candidate.chosen, server=None if opened.local else opened.server.uri
+        found.run,
+        found.run_id,
+        candidate.chosen,
+        server=None if opened.local else opened.server.uri,
+        history=history,
     )
     return RunSaid(metadata=_without_other_commit(work, told.metadata, given), name=name, record=record)
 
@@ -99,7 +136,7 @@ def _registered(
     opened: Opened,
     candidate: Candidate,
     given: Given,
-    run_id: str,
+    words: list[str],
     *,
     dereference: bool,
     progress: Progress | None,
@@ -107,8 +144,15 @@ def _registered(
     from manual_registry.adapters.mlflow import fetching
 
     here = opened.on_disk(candidate.place, *candidate.kept)
-    hint = f"mreg register {wanted.model} {wanted.version} --from-run {shlex.quote(run_id)} --metadata FILE"
-    found = gathered(work, wanted, given, beside=None, path=here, hint=hint)
+    # A metadata file that was given already is the one to fill in.
+    hint = again.spelled([*words, *([] if given.metadata else ["--metadata", "FILE"])])
+    try:
+        found = gathered(work, wanted, given, beside=None, path=here, hint=hint)
+    except RegistryError as problem:
+        for reason in problem.reasons:
+            if isinstance(reason, NotARepository) and given.repo is None:
+                reason.hint = again.spelled([*words, "--repo", "DIR"])
+        raise
     if given.run is not None:
         found.warnings.append(f"all that was read of the run is kept in evidence/other/{given.run.name}")
     if here is not None:

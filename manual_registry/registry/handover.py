@@ -19,15 +19,23 @@ from typing import TYPE_CHECKING, Any
 from manual_registry.core import events as kinds
 from manual_registry.core.decide.closing import refuse_closed
 from manual_registry.core.decide.exports import LISTED
-from manual_registry.core.errors import Busy, ExportedAhead, LocalArtefacts, ModelUnknown, RegistryError, UsageError
+from manual_registry.core.errors import (
+    Busy,
+    ModelUnknown,
+    RegistryClosed,
+    RegistryError,
+    UsageError,
+)
 from manual_registry.core.handover import mapping
+from manual_registry.core.handover.addresses import same_server
 from manual_registry.core.handover.comparing import Mismatch
 from manual_registry.core.ledger import Draft
 from manual_registry.core.records import Exported
+from manual_registry.registry import handover_shelves
 from manual_registry.registry.access import read, writing
 from manual_registry.registry.handing_over import Handing
+from manual_registry.registry.handover_outcome import Outcome
 from manual_registry.registry.handover_sources import Sources
-from manual_registry.registry.handover_version import Outcome
 
 if TYPE_CHECKING:
     from manual_registry.adapters.mlflow.reading import Shelf
@@ -48,13 +56,21 @@ class Handover:
     outcomes: list[Outcome] = field(default_factory=list)
     #: Models of which everything was looked at, aliases included.
     models: list[str] = field(default_factory=list)
+    #: What the export wrote of itself to those, as it was read back: the event, and what production is called.
+    marks: dict[str, tuple[int, str]] = field(default_factory=dict)
     mismatches: list[Mismatch] = field(default_factory=list)
     remarks: list[dict[str, Any]] = field(default_factory=list)
     plan: list[dict[str, Any]] = field(default_factory=list)
+    #: Of a check: what is there as it was exported last, or not yet; the register went on since.
+    behind: list[dict[str, Any]] = field(default_factory=list)
+    #: The register is closed: what is behind stays so.
+    closed: bool = False
     requests: int = 0
     warnings: tuple[str, ...] = ()
     event: int | None = None
     head: tuple[int, str] | None = None
+    #: Of a dry run: what an export would be refused for, and the model.
+    refusals: list[tuple[str, RegistryError]] = field(default_factory=list)
     #: Why the outcome could not be kept in the ledger; None: it could, or was not to be.
     unrecorded: RegistryError | None = None
 
@@ -70,8 +86,12 @@ class Handover:
 
     @property
     def verified(self) -> bool:
-        """True when no mismatch is known: each version was read back now, or (:attr:`stood`) by an earlier export."""
-        return self.action != "dry-run" and not self.mismatches
+        """True when no mismatch is known: each version was read back now, or (:attr:`stood`) by an earlier export.
+
+        Of a dry run: nothing would be written, either.
+        """
+        stands = not any(one["new"] or one["values"] for one in self.plan)
+        return not self.mismatches and not self.refusals and stands
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document; in a dry run ``exported`` is what would be."""
@@ -88,15 +108,21 @@ class Handover:
             "verified": self.verified,
             "read": self.read,
             "mismatches": [one.document() for one in self.mismatches],
+            "behind": self.behind,
             "remarks": self.remarks,
             "requests": self.requests,
             "warnings": list(self.warnings),
             "events": [] if self.event is None else [self.event],
         }
         if self.unrecorded is not None:
-            document["unrecorded"] = {"code": self.unrecorded.code, "message": self.unrecorded.message}
+            why = self.unrecorded
+            document["unrecorded"] = {"code": why.code, "message": why.message, "hint": why.hint}
         if self.action == "dry-run":
             document["plan"] = self.plan
+            document["refusals"] = [
+                {"model": model, "code": why.code, "message": why.message, "hint": why.hint}
+                for model, why in self.refusals
+            ]
         if self.head is not None:
             document["ledger"] = {"seq": self.head[0], "hash": self.head[1]}
         return document
@@ -118,7 +144,8 @@ def export_mlflow(
     ``model``: that one alone. ``alias`` names the production version there; None: as the last export did. ``record``
     keeps the outcome of ``verify_only`` in the ledger; should that fail at the end, the result says so (``unrecorded``)
     beside what was found. Raises the errors of :mod:`manual_registry.adapters.mlflow.server`, :class:`ForeignTarget`,
-    :class:`ModelUnknown`; what differs is in the result, not an error.
+    :class:`ModelUnknown`, :class:`NothingExported`; what differs is in the result, not an error, and so is what an
+    export would be refused for in a dry run.
     """
     from manual_registry.adapters.mlflow import server as servers
 
@@ -138,7 +165,7 @@ def export_mlflow(
     if keeps:
         loaded = _writable(work)
     server = servers.connect(address)
-    done = Handover(uri=address, server=server.version, action=action)
+    done = Handover(uri=address, server=server.version, action=action, closed=loaded.state.closed is not None)
     handing = Handing(
         sources=Sources(work, loaded),
         server=server,
@@ -148,7 +175,7 @@ def export_mlflow(
         progress=progress,
     )
     if action == "export":
-        with _OneAtATime(loaded.state.registry_id, address):
+        with _OneAtATime(loaded.state.registry_id, same_server(address)):
             _all_recorded(work, handing, models, done)
     else:
         _all(handing, models, done)
@@ -193,49 +220,15 @@ class _OneAtATime:
 
 
 def _all(handing: Handing, models: Sequence[str], done: Handover) -> None:
-    from manual_registry.adapters.mlflow import reading
-
-    registry_id = handing.sources.loaded.state.registry_id
     # All of them first: a name that is taken stops the export before anything is written.
-    shelves = [reading.shelf(handing.server, registry_id, name, check=handing.action == "check") for name in models]
-    _require_place(handing, shelves)
-    _require_not_behind(handing, shelves)
+    shelves = handover_shelves.found(handing, models)
+    done.refusals = [(one.model, each) for one in shelves for each in one.refusals] if done.action == "dry-run" else []
     try:
         for shelf in shelves:
             _model(handing, shelf, done)
             done.models.append(shelf.model)
     finally:
-        done.requests = handing.writer.written
-
-
-def _require_place(handing: Handing, shelves: Sequence[Shelf]) -> None:
-    """Refuse, before anything is written, where the files would lie on this machine instead of the server's."""
-    for shelf in shelves:
-        if shelf.experiment is not None:
-            handing.server.require_remote(str(shelf.experiment.artifact_location))
-    if all(shelf.experiment is not None for shelf in shelves):
-        return
-    try:
-        handing.server.require_place()
-    except LocalArtefacts as problem:
-        if handing.action == "export":
-            raise
-        handing.sources.work.warn(problem.message)
-
-
-def _require_not_behind(handing: Handing, shelves: Sequence[Shelf]) -> None:
-    """Refuse, before anything is written, what a newer copy of this registry exported: it would be taken for edits."""
-    head = handing.sources.loaded.head[0]
-    for shelf in shelves if handing.action != "check" else ():
-        ahead = shelf.ahead(head)
-        if ahead is not None:
-            raise ExportedAhead(
-                f"{shelf.model} in MLflow was exported through event {ahead} of this registry, which ends here with event"
-                f" {head}: this is an older copy, or somebody edited the tags {mapping.THROUGH} and {mapping.EXPORTING}"
-                " there; nothing was written. Export from the newer copy",
-                location=shelf.model,
-                hint="mreg export mlflow … --verify-only tells what differs",
-            )
+        done.requests, done.behind = handing.writer.written, handing.behind
 
 
 def _all_recorded(work: Workspace, handing: Handing, models: Sequence[str], done: Handover) -> None:
@@ -263,6 +256,9 @@ def _model(handing: Handing, shelf: Shelf, done: Handover) -> None:
         done.mismatches += mismatches
         done.remarks += [{"model": shelf.model, "version": version, **one.document()} for one in outcome.remarks]
     done.mismatches += handing.model(shelf, wanted)
+    mark = handing.mark(shelf) if handing.action == "export" else None
+    if mark is not None:
+        done.marks[shelf.model] = mark
     done.plan += handing.plan
     handing.plan = []
 
@@ -275,7 +271,19 @@ def _keep(work: Workspace, loaded: Loaded, done: Handover) -> None:
     try:
         _record(work, loaded, done)
     except RegistryError as problem:
-        done.unrecorded = problem
+        done.unrecorded = _after_the_end(done, problem) if problem.code == RegistryClosed.code else problem
+
+
+def _after_the_end(done: Handover, problem: RegistryError) -> RegistryError:
+    """Say what became of an export during which somebody else closed the register: it is there, and can be proven."""
+    return RegistryClosed(
+        f"the register was closed while this export ran ({problem.message}). What it wrote to MLflow by then stays there"
+        f" ({done.requests} writes), and the ledger does not say so; what was entered after the export had begun is in the"
+        " register alone. A closed register still compares with MLflow, and records that",
+        location=done.uri,
+        clause=problem.clause,
+        hint=f"mreg export mlflow --tracking-uri {done.uri} --verify-only --record",
+    )
 
 
 def _record(work: Workspace, loaded: Loaded, done: Handover) -> None:
@@ -287,7 +295,7 @@ def _record(work: Workspace, loaded: Loaded, done: Handover) -> None:
         done.head = loaded.head
         return
     listed: list[Any] = told[:LISTED]
-    data = {
+    data: dict[str, Any] = {
         "target": TARGET,
         "uri": done.uri,
         "server": done.server,
@@ -299,13 +307,16 @@ def _record(work: Workspace, loaded: Loaded, done: Handover) -> None:
         "mismatches": listed,
         "count": len(told),
     }
+    marks = _marks(before, done)
+    if marks:
+        data["marks"] = marks
     with writing(work) as now:
         done.event = work.append(now, lambda _state, _at: Draft(type=kinds.EXPORTED, subject={}, data=data)).seq
     done.head = now.head
 
 
 def _before(state: State, done: Handover) -> Exported:
-    return state.exports.get((TARGET, done.uri), Exported())
+    return state.exports.get((TARGET, same_server(done.uri)), Exported())
 
 
 def _fresh(before: Exported, done: Handover) -> list[dict[str, Any]]:
@@ -315,6 +326,17 @@ def _fresh(before: Exported, done: Handover) -> list[dict[str, Any]]:
         for one in done.outcomes
         if one.read and not one.unfit and one.number is not None
         if before.versions.get((one.model, one.version)) != (one.number, one.digest)
+    ]
+
+
+def _marks(before: Exported, done: Handover) -> list[dict[str, Any]]:
+    """Return what the export wrote of itself, where it is another than the one recorded last."""
+    found: dict[tuple[str, str | None], tuple[int, str]] = {(name, None): mark for name, mark in done.marks.items()}
+    found |= {(one.model, one.version): one.mark for one in done.outcomes if one.mark is not None}
+    return [
+        {"model": key[0], "version": key[1], "through": mark[0], "alias": mark[1] or None}
+        for key, mark in sorted(found.items(), key=lambda item: (item[0][0], item[0][1] or ""))
+        if before.marks.get(key) != mark
     ]
 
 

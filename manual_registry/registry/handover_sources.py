@@ -1,17 +1,20 @@
 """The register's side of a handover: what a version is in MLflow by the ledger as it is now, and as it was then.
 
 Rules held here: everything follows from the ledger and the stored files; where a version's files lie is asked of the
-ledger as it is now, since they may have moved since.
+ledger as it is now, since they may have moved since; where one is missing, of the ledger as it has become meanwhile.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from manual_registry.adapters.files import os_errors
-from manual_registry.core.errors import ArtefactChanged, ArtefactGone, InvalidInput, StorageFailed
+from manual_registry.core.errors import ArtefactChanged, ArtefactFinding, ArtefactGone, InvalidInput, StorageFailed
 from manual_registry.core.handover import flavours, mapping
 from manual_registry.core.trusted import trusted_fold
 from manual_registry.registry.looking import (
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from manual_registry.core.state import State
     from manual_registry.registry.workspace import Loaded, Workspace
 
+_Found = TypeVar("_Found")
+
 
 @dataclass(slots=True)
 class Sources:
@@ -37,7 +42,10 @@ class Sources:
 
     work: Workspace
     loaded: Loaded
+    #: Versions whose files somebody moved while this ran, as they are since.
+    _moved: dict[tuple[str, str], VersionState] = field(default_factory=dict)
     _states: dict[int, State] = field(default_factory=dict)
+    _flavours: dict[tuple[object, ...], flavours.Flavour] = field(default_factory=dict)
 
     def told(self) -> State:
         """Return what is brought over and compared: the ledger as it is now; of a closed register, as it was before.
@@ -54,26 +62,53 @@ class Sources:
 
     def _content(self, record: VersionState) -> Content:
         """Return the artefact as registered; a manifest that is none any more is a finding as a changed one is."""
-        now = self._now(record)
-        try:
+
+        def listed(now: VersionState) -> Content:
             return recorded_content(self.work, now)
+
+        try:
+            return self._there(record, listed)
         except InvalidInput as problem:
+            now = self._now(record)
             where = f"{place_of(self.work, now)}/B3SUMS"
             told = f"{where}: B3SUMS or SHA256SUMS is not as registered: {problem.message}"
             raise ArtefactChanged(told, location=where, clause="RP-1", hint=f"mreg verify {now.ref}") from None
 
     def _now(self, record: VersionState) -> VersionState:
         """Return the record as it is now: its files may have moved since."""
-        return self.loaded.state.versions[record.model, record.version]
+        key = (record.model, record.version)
+        return self._moved.get(key) or self.loaded.state.versions[key]
+
+    def _there(self, record: VersionState, look: Callable[[VersionState], _Found]) -> _Found:
+        """Look at the files of a version, and once more where somebody moved them meanwhile (an archiving beside this)."""
+        try:
+            return look(self._now(record))
+        except (ArtefactFinding, StorageFailed):
+            if not self._has_moved(record):
+                raise
+            return look(self._now(record))
+
+    def _has_moved(self, record: VersionState) -> bool:
+        """Tell whether the files lie elsewhere by now, as the ledger on disk says; they are looked for there from then on."""
+        key, before = (record.model, record.version), self._now(record)
+        now = self.work.load().state.versions.get(key)
+        if now is None or (now.bag, now.location) == (before.bag, before.location):
+            return False
+        self._moved[key] = now
+        return True
 
     def require_unchanged(self, record: VersionState) -> None:
         """Hash the artefact before it is uploaded; raises the finding."""
-        require_unchanged(self.work, self._now(record))
+        self._there(record, partial(require_unchanged, self.work))
 
     def require_evidence(self, record: VersionState) -> None:
         """Hash the evidence files before they are uploaded; raises the first finding."""
-        for problem in evidence_problems(self.work, self._now(record)):
-            raise problem
+
+        def look(now: VersionState) -> None:
+            for problem in evidence_problems(self.work, now):
+                raise problem
+
+        self._there(record, look)
 
     def at(self, seq: int) -> State | None:
         """Return the state as it was at event ``seq``, through which something was exported; None: there is no such one."""
@@ -88,28 +123,50 @@ class Sources:
 
     def locate(self, record: VersionState, origin: str) -> Path:
         """Return where a file of the version lies: ``artefact/…`` perhaps where it was adopted, ``evidence/…``."""
-        now = self._now(record)
+        path = self._path(self._now(record), origin)
+        if not path.exists() and self._has_moved(record):
+            return self._path(self._now(record), origin)
+        return path
+
+    def _path(self, now: VersionState, origin: str) -> Path:
         kind, _, path = origin.partition("/")
         return artefact_file(self.work, now, path) if kind == "artefact" else directory_of(self.work, now) / origin
 
     def flavour(self, record: VersionState, *, as_first: bool = False) -> flavours.Flavour:
-        """Tell the flavour of a stored artefact by the beginnings of its files; ``as_first``: as the first release did."""
+        """Tell the flavour of a stored artefact by the form of its files; ``as_first``: as the first release did."""
+        environment = str(record.environment["path"]) if record.environment is not None else ""
+        key = (record.model, record.version, environment, tuple(sorted(record.tags.items())), as_first)
+        if key not in self._flavours:
+            self._flavours[key] = self._tell(record, environment, as_first=as_first)
+        return self._flavours[key]
+
+    def _tell(self, record: VersionState, environment: str, *, as_first: bool) -> flavours.Flavour:
         single = record.data["artefact"]["kind"] == "file"
         heads = {
-            one.path: self._head(record, f"artefact/{one.path}") if single or one.path == "config.json" else b""
+            one.path: self._head(record, f"artefact/{one.path}") if single or one.path in flavours.LOOKED_AT else b""
             for one in self._content(record).files
         }
-        installed = {}
-        if record.environment is not None:
-            installed = flavours.requirements(self._head(record, str(record.environment["path"])))
-        return flavours.tell(heads, single=single, tags=record.tags, installed=installed, as_first=as_first)
+        installed = flavours.requirements(self._head(record, environment)) if environment else {}
+        told = partial(flavours.tell, heads, tags=record.tags, installed=installed, as_first=as_first)
+        if not single:
+            return told(file=None)
+        with self._opened(record, f"artefact/{next(iter(heads))}") as file:
+            return told(file=file)
 
     def _head(self, record: VersionState, origin: str) -> bytes:
         """Return the beginning of a stored file; raises :class:`ArtefactGone` where it is not there."""
-        path, now = self.locate(record, origin), self._now(record)
+        with self._opened(record, origin) as file:
+            return file.read(flavours.HEAD)
+
+    @contextmanager
+    def _opened(self, record: VersionState, origin: str) -> Iterator[BinaryIO]:
+        """Open a stored file; raises :class:`ArtefactGone` where it is not there."""
+        path = self.locate(record, origin)
+        now = self._now(record)
         try:
-            with os_errors(path), path.open("rb") as stream:
-                return stream.read(flavours.HEAD)
+            with os_errors(path), path.open("rb") as file:
+                yield file
+                return
         except StorageFailed:
             if path.is_file():
                 raise

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from manual_registry.adapters.mlflow import files, reading
-from manual_registry.core.errors import ArtefactFinding, RegistryError
-from manual_registry.core.handover import comparing, flavours, mapping, through
+from manual_registry.core.errors import ArtefactFinding
+from manual_registry.core.handover import comparing, earlier, flavours, mapping, through, verdict
 from manual_registry.core.handover.comparing import Comparison, Mismatch
 from manual_registry.core.handover.entities import File, Flat, Key, VersionEntities, made_file
 from manual_registry.core.handover.limits import Remark
+from manual_registry.registry.handover_outcome import Outcome, unfit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,43 +37,6 @@ _PAPERS = mapping.OURS.rstrip("/")
 _MLMODEL = ("model.file", flavours.MLMODEL)
 #: A version as it was at an event through which it was exported, and what it was then in MLflow.
 _Base = tuple["VersionState", VersionEntities]
-
-
-@dataclass(kw_only=True, slots=True)
-class Outcome:
-    """What became of one version.
-
-    ``number`` is MLflow's; None: it is not there. ``read``: everything of it was read there, files downloaded and hashed.
-    ``unfit``: the register's own files are not as registered, so that nothing can be said of those there.
-    """
-
-    model: str
-    version: str
-    digest: str = ""
-    number: str | None = None
-    run_id: str | None = None
-    model_id: str | None = None
-    flavour: str | None = None
-    requests: int = 0
-    would_write: int = 0
-    read: bool = False
-    unfit: bool = False
-    reason: str = "stands so already"
-    remarks: tuple[Remark, ...] = ()
-
-    def document(self) -> dict[str, Any]:
-        """Return the entry of the export document."""
-        return {
-            "model": self.model,
-            "version": self.version,
-            "number": self.number,
-            "run_id": self.run_id,
-            "model_id": self.model_id,
-            "flavour": self.flavour,
-            "digest": self.digest,
-            "requests": self.requests or self.would_write,
-            "read": self.read,
-        }
 
 
 @dataclass(slots=True)
@@ -97,7 +61,10 @@ class OneVersion:
         blocked = self._blocked()
         if self.handing.action == "check" or blocked:
             self.outcome.reason = blocked or "compared"
-            return self._compared()
+            told = self._compared()
+            if self.outcome.awaited:
+                self.outcome.reason = "not exported yet"
+            return told
         bases = self._bases()
         compared = self._three_way(bases)
         if self.handing.action == "dry-run":
@@ -106,6 +73,8 @@ class OneVersion:
             return [*self._fair(compared.mismatches), *self._doubled()]
         if compared.write or not self._complete():
             self._write(bases, compared)
+        elif not compared.mismatches and self._unmarked():
+            self.handing.writer.say_through(self.held)
         elif not compared.mismatches and self._proven():
             return self._doubled()
         else:
@@ -132,6 +101,9 @@ class OneVersion:
     def _complete(self) -> bool:
         # MLflow's objects do not compare with None.
         return all(part is not None for part in (self.held.run, self.held.logged, self.held.registered))
+
+    def _unmarked(self) -> bool:
+        return self.held.registered is not None and mapping.THROUGH not in self.held.registered.tags
 
     def _proven(self) -> bool:
         """Tell whether a read-back of the same found no mismatch, and nothing was recorded since that does.
@@ -179,7 +151,7 @@ class OneVersion:
         run, logged, _ = self.wanted.whole()
         held = self.held
         self.outcome.would_write = len(compared.write)
-        marks = about_export(held, compared)
+        marks = about_export(held, compared, self.handing.sources.flavour(self.record).copies)
         for place, there, name in (
             ("run", held.run, run.name),
             ("model", held.logged, logged.name),
@@ -205,15 +177,22 @@ class OneVersion:
         if older is not None and ours.get(_MLMODEL) != older:
             before.append({**ours, _MLMODEL: older})
         found = self._found(ours, before).flat()
+        if not self._written_so():
+            before = earlier.bases(ours, before, found)
         return comparing.three_way(ours, before, found, model=self.record.model, version=self.record.version)
 
-    def _bases(self) -> list[_Base]:
-        """Return what was exported last, and what an export that was interrupted had begun with."""
+    def _bases(self, *, not_before: bool = False) -> list[_Base]:
+        """Return what was exported last, and what an export that was interrupted had begun with.
+
+        ``not_before``: nothing that was there before what the ledger says was written last.
+        """
         held, sources = self.held, self.handing.sources
         version = held.registered.tags if held.registered is not None else None
         run = held.run.data.tags if held.run is not None else None
         found = []
-        for begun in through.of_version(version, run):
+        mark = self.handing.before.marks.get((self.record.model, self.record.version))
+        known = through.of_version(version, run)
+        for begun in through.not_before(known, mark) if not_before else through.with_mark(known, mark):
             state = sources.at(begun.seq)
             earlier = state.version(self.record.model, self.record.version) if state is not None else None
             if state is not None and earlier is not None:
@@ -230,8 +209,12 @@ class OneVersion:
             run_files = self._listed("run.file", self.held.run.info.artifact_uri, _PAPERS, changed)
         if self.held.logged is not None:
             model_files = self._listed("model.file", self.held.logged.artifact_location, "", changed)
+        return self._entities(self.held, run_files, model_files)
+
+    def _entities(self, held: Held, run_files: Iterable[File], model_files: Iterable[File]) -> VersionEntities:
+        server, record = self.handing.server, self.record
         return reading.entities(
-            self.record.model, self.record.version, self.held, run_files=run_files, model_files=model_files
+            server, record.model, record.version, held, run_files=run_files, model_files=model_files
         )
 
     def _listed(self, place: str, location: str, below: str, changed: set[tuple[str, str]]) -> list[File]:
@@ -239,7 +222,14 @@ class OneVersion:
         sizes = files.listing(server, location, below)
         doubtful = {path: size for path, size in sizes.items() if (place, path) in changed or size < 0}
         rest = {path: size for path, size in sizes.items() if path not in doubtful}
-        return [*files.hashed(server, location, doubtful), *files.unhashed(rest)]
+        return self._named([*files.hashed(server, location, doubtful), *files.unhashed(rest)], place)
+
+    def _named(self, found: list[File], place: str) -> list[File]:
+        """Return files under the names that this release gives them."""
+        run, logged, _ = self.wanted.whole()
+        if place == "run.file":
+            return earlier.renamed(found, run.files, below=mapping.OURS)
+        return earlier.renamed(found, logged.files, below="")
 
     # -- reading back -----------------------------------------------------------------------------------------
 
@@ -256,18 +246,52 @@ class OneVersion:
     def _compared(self) -> list[Mismatch]:
         """Compare everything, hashes of downloaded files included; writes nothing."""
         held = self.held
-        run_files = self._downloaded(held.run.info.artifact_uri, _PAPERS) if held.run is not None else []
-        model_files = self._downloaded(held.logged.artifact_location) if held.logged is not None else []
-        found = reading.entities(
-            self.record.model, self.record.version, held, run_files=run_files, model_files=model_files
+        run_files: list[File] = []
+        model_files: list[File] = []
+        if held.run is not None:
+            run_files = self._named(self._downloaded(held.run.info.artifact_uri, _PAPERS), "run.file")
+        if held.logged is not None:
+            model_files = self._named(self._downloaded(held.logged.artifact_location), "model.file")
+        flat, ours = (
+            self._entities(held, run_files, model_files).flat(),
+            self._with_mlmodel(self.wanted, self.record).flat(),
         )
-        ours = self._with_mlmodel(self.wanted, self.record)
-        flat = found.flat()
-        told = comparing.check(ours.flat(), flat, model=self.record.model, version=self.record.version)
+        if not self._written_so():
+            ours = earlier.expected(ours, flat)
+        told = comparing.check(ours, flat, model=self.record.model, version=self.record.version)
         if any(one.name == flavours.MLMODEL for one in told) and flat.get(_MLMODEL) == self._older_mlmodel():
             told = [one for one in told if (one.place, one.name) != _MLMODEL]
         self.outcome.read = True
-        return [*self._fair(self._parts_told_once(told)), *self._doubled()]
+        if told and (self.handing.action == "check" or self._blocked()):
+            told = self._without_behind(told, flat)
+        if not self.outcome.awaited:
+            told = self._parts_told_once(told)
+        return [*self._fair(told), *self._verdict(), *self._doubled()]
+
+    def _verdict(self) -> list[Mismatch]:
+        """Return what somebody made of the tag that says how the read-back went; an export writes it anew."""
+        tags = self.held.registered.tags if self.held.registered is not None else {}
+        key = (self.record.model, self.record.version)
+        edit = verdict.edited(tags, self.handing.before, *key) if tags and self.handing.action == "check" else None
+        if edit is None:
+            return []
+        problem = "changed" if edit.found is not None else "missing"
+        return [self._mismatch("version.tag", edit.name, problem, expected=edit.expected, found=edit.found)]
+
+    def _without_behind(self, told: list[Mismatch], found: Flat) -> list[Mismatch]:
+        """Return what somebody did; that the register went on since the last export is noted and is no difference."""
+        if not self._complete() and not self.handing.brought(self.shelf, self.record):
+            self.outcome.awaited = True
+            told = [one for one in told if one.problem != "missing"]
+        before = [self._with_mlmodel(base, then).flat() for then, base in self._bases(not_before=True)]
+        if not self._written_so():
+            before = [earlier.expected(base, found) for base in before]
+        others, behind = comparing.apart(told, before, found)
+        self.outcome.behind = len(behind)
+        return others
+
+    def _written_so(self) -> bool:
+        return self.handing.written_so(self.record.model, self.record.version)
 
     def _fair(self, told: Sequence[Mismatch]) -> list[Mismatch]:
         """Say what the register's own files have become, where that is why those in MLflow seem to be others.
@@ -290,9 +314,11 @@ class OneVersion:
         return list(files.hashed(server, location, files.listing(server, location, below), self.handing.advance))
 
     def _with_mlmodel(self, entities: VersionEntities, record: VersionState) -> VersionEntities:
-        """Return ``entities`` with the MLmodel file, once there are the ids that it names."""
+        """Return ``entities`` with MLmodel and what its loader wants copied, once there are the ids that it names."""
         data = self._mlmodel(record)
-        return entities if data is None else mapping.with_mlmodel(entities, data)
+        if data is None:
+            return entities
+        return mapping.with_mlmodel(entities, data, self.handing.sources.flavour(record).copies)
 
     def _mlmodel(self, record: VersionState, *, as_first: bool = False) -> bytes | None:
         held = self.held
@@ -334,11 +360,12 @@ class OneVersion:
         )
 
 
-def about_export(held: Held, compared: Comparison) -> dict[str, tuple[str, ...]]:
-    """Return what an export says of itself when it writes: part of the version -> names of its fields."""
-    marks = (mapping.THROUGH, mapping.VERIFIED) if compared.write else ()
+def about_export(held: Held, compared: Comparison, copies: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return what an export says of itself when it writes: part of the version -> names of its fields; and ``copies``."""
+    lost = held.registered is not None and not compared.mismatches and mapping.THROUGH not in held.registered.tags
+    marks = (mapping.THROUGH, mapping.VERIFIED) if compared.write else (mapping.THROUGH,) if lost else ()
     begun = (mapping.EXPORTING, mapping.THROUGH) if compared.write else ()
-    mlmodel = (flavours.MLMODEL,) if held.run is None or held.logged is None else ()
+    mlmodel = (*copies, flavours.MLMODEL) if held.run is None or held.logged is None else ()
     return {"run": (mapping.THROUGH,) if held.run is None else begun, "model": mlmodel, "version": marks}
 
 
@@ -346,24 +373,3 @@ def _hashed(one: Mismatch) -> bool:
     """Tell whether a file differs by the hash that was recorded, whatever the register's own copy has become."""
     said, there = (str(text or "").partition(" sha256:")[2] for text in (one.expected, one.found))
     return one.name != flavours.MLMODEL and there not in ("", "?", said)
-
-
-def unfit(outcome: Outcome, problem: RegistryError, action: str) -> Mismatch:
-    """A version whose own files are not as registered: not exported."""
-    outcome.unfit = True
-    outcome.reason = f"not {'compared' if action == 'check' else 'exported'}: {problem.message}"
-    return Mismatch(
-        model=outcome.model,
-        version=outcome.version,
-        place="artefact",
-        name=str(problem.location or "artefact"),
-        problem="unfit",
-        expected=None,
-        found=f"{problem.code}: {problem.message}",
-    )
-
-
-def settle(outcome: Outcome, held: Held) -> None:
-    outcome.number = str(held.registered.version) if held.registered is not None else None
-    outcome.run_id = held.run.info.run_id if held.run is not None else None
-    outcome.model_id = held.logged.model_id if held.logged is not None else None

@@ -62,6 +62,7 @@ def _take_in(work: Workspace, loaded: Loaded, path: Path) -> None:
     else:
         approving.take_in(work, loaded, loaded.state.requests[name], armour)
     work.warn(f"{PLACE}/{path.name}: took in the signature of {name}")
+    work.warn(asking.closed_by(loaded.state, name))
 
 
 def _stands(loaded: Loaded, armour: str) -> bool:

@@ -6,12 +6,12 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from manual_registry.core import closing, documents, gate_exceptions, stated
+from manual_registry.core import closing, documents, drills, gate_exceptions, stated
 from manual_registry.core.canonical import decode
 from manual_registry.core.errors import ModelUnknown, WorkbookUnreadable
 from manual_registry.core.resolve import is_symbolic
 from manual_registry.core.search import check_fields, fields_of, matches, parse_expression
-from manual_registry.core.state import State
+from manual_registry.core.state import State, VersionState
 from manual_registry.core.values import Risk, Stage
 from manual_registry.registry import doubted
 from manual_registry.registry.access import read
@@ -20,6 +20,10 @@ from manual_registry.registry.references import find, there
 
 if TYPE_CHECKING:
     from manual_registry.registry.workspace import Loaded, Workspace
+
+
+#: So many versions of one kind are told by `status`, one by one.
+_SHOWN = 10
 
 
 def rows(work: Workspace) -> list[dict[str, Any]]:
@@ -69,10 +73,12 @@ def history(work: Workspace, ref: str | None) -> list[dict[str, Any]]:
         names = loaded.state.models[ref].versions
         wanted = {seq for name in names for seq in loaded.state.versions[ref, name].event_seqs}
         wanted |= {event.seq for event in loaded.events if event.subject.get("model") == ref}
+        wanted |= {drill.seq for drill in loaded.state.drills if any(model == ref for model, _ in drill.versions)}
     elif not is_symbolic(ref) and not there(ref):
         raise ModelUnknown(f"no model {ref!r} in this registry", location=ref, hint="mreg list")
     else:
-        wanted = set(find(work, loaded.state, ref).event_seqs)
+        record = find(work, loaded.state, ref)
+        wanted = {*record.event_seqs, *drills.of(loaded.state, record)}
     return [documents.history_row(event) for event in loaded.events if wanted is None or event.seq in wanted]
 
 
@@ -112,14 +118,15 @@ def status(work: Workspace) -> dict[str, Any]:
         "models": len(state.models),
         "counts": {stage.value: counts.get(stage.value, 0) for stage in Stage},
         "pending": pending,
-        "overdue": [*_overdue(work, state), *_stopped(state), *_doubts(work, loaded)],
+        "overdue": [*_overdue(work, state), *_drills(work, state), *_stopped(state), *_doubts(work, loaded)],
         "pending_moves": moves,
         "view_behind": behind,
         "copies": [os.path.relpath(copy, work.root) for copy in copies],
         "policy_differs": bool(work.policy_differences(state)),
         "last_verified": state.last_verified,
+        "last_drill": drills.document(state),
         "ledger": {"seq": loaded.head[0], "hash": loaded.head[1]},
-        "next": _next(state, pending, moves, behind),
+        "next": _next(work, state, pending, moves, behind),
     }
 
 
@@ -141,17 +148,27 @@ def _overdue(work: Workspace, state: State) -> list[str]:
     return late
 
 
-def _unnamed(state: State) -> Counter[str]:
-    """Count by source the entries that no request names; a closed register takes none any more."""
-    found = stated.unnamed(state) if state.closed is None else []
-    return Counter(str((one.adopted or {})["source"]) for one in found)
+def _drills(work: Workspace, state: State) -> list[str]:
+    """Return that a retrieval drill is overdue, and what the last one could not have back (RP-23)."""
+    late = drills.overdue(state, work.clock())
+    bad = [drills.failed_text(*found) for found in drills.failed(state)]
+    more = [f"{len(bad) - _SHOWN} more could not be had back (mreg verify names them)"] if len(bad) > _SHOWN else []
+    return [*([late] if late else []), *bad[:_SHOWN], *more]
+
+
+def _unnamed(state: State) -> dict[str, list[VersionState]]:
+    """Return by source the entries that no request names; a closed register takes none any more."""
+    found: dict[str, list[VersionState]] = {}
+    for one in stated.unnamed(state) if state.closed is None else []:
+        found.setdefault(str((one.adopted or {})["source"]), []).append(one)
+    return found
 
 
 def _stopped(state: State) -> list[str]:
     return [
-        f"{count} version{'s' if count > 1 else ''} from {source}: bringing them in was stopped before a lead was asked;"
-        f" the same command goes on: {stated.command_again(source)}"
-        for source, count in _unnamed(state).items()
+        f"{len(found)} version{'s' if len(found) > 1 else ''} from {source}: bringing them in was stopped before a lead was"
+        f" asked; the same command goes on: {stated.command_again(source, found)}"
+        for source, found in _unnamed(state).items()
     ]
 
 
@@ -177,13 +194,17 @@ def _view_behind(work: Workspace, loaded: Loaded) -> bool:
     return (found.head_seq, found.head_hash) != loaded.head
 
 
-def _next(state: State, pending: list[dict[str, Any]], moves: list[str], behind: bool) -> list[str]:
-    commands = [stated.command_again(source) for source in list(_unnamed(state))[:1]]
+def _next(work: Workspace, state: State, pending: list[dict[str, Any]], moves: list[str], behind: bool) -> list[str]:
+    commands = [stated.command_again(source, found) for source, found in list(_unnamed(state).items())[:1]]
     commands += [f"mreg approval show {one['id']}" for one in pending[:2]]
-    commands += ["mreg archive --pending"] if moves else []
+    outside = [one.ref for one in state.versions.values() if one.move_pending and one.location is not None]
+    commands += ["mreg archive --pending"] if len(outside) < len(moves) else []
+    commands += [f"mreg archive {one} --reason TEXT" for one in outside[:1]]
+    commands += ["mreg drill"] if drills.overdue(state, work.clock()) else []
     commands += ["mreg sync"] if behind else []
     if state.closed is not None:
-        return [*commands, "mreg verify"][:4]
+        doubted = [closing.continuing(str(work.root))] if state.closed.doubted_since else []
+        return [*doubted, *commands, "mreg verify"][:4]
     if not state.approvers and state.risk is not Risk.MINIMAL:
         commands.append('mreg approver add "Name <email>" --role ai-governance-lead --public-key KEY.pub --as EMAIL')
     if not state.versions:

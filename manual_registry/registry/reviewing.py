@@ -11,8 +11,9 @@ from manual_registry.core import closing, controls, gate_exceptions, ratifying
 from manual_registry.core import events as kinds
 from manual_registry.core.canonical import decode
 from manual_registry.core.controls import Asked
-from manual_registry.core.decide.common import document_reasons, gate_reasons
+from manual_registry.core.decide.places import open_deployment
 from manual_registry.core.decide.requests import objections
+from manual_registry.core.decide.stages import lacking
 from manual_registry.core.documents import approval_row, baseline_row, control_row
 from manual_registry.core.gates import asked_of, report_from, shortfalls
 from manual_registry.core.policy import differences
@@ -31,6 +32,7 @@ from manual_registry.registry.access import read
 from manual_registry.registry.approving import needs, request_named, sign_hint
 from manual_registry.registry.asking import NEEDS, asked_named
 from manual_registry.registry.asking import sign_hint as controls_hint
+from manual_registry.registry.closing import remarks
 from manual_registry.registry.views import approval_path
 from manual_registry.registry.workspace import governed
 
@@ -122,7 +124,7 @@ def _show_asked(work: Workspace, loaded: Loaded, asked: Asked) -> dict[str, Any]
             **(
                 _baseline_review(work, loaded.state, asked)
                 if isinstance(asked, Baseline)
-                else _control_review(loaded.state, asked)
+                else _control_review(work, loaded, asked)
             ),
             "needs": f"{NEEDS} over all of it" if baseline else NEEDS,
         },
@@ -226,8 +228,9 @@ def _baseline_review(work: Workspace, state: State, found: Baseline) -> dict[str
     return {**told, "original": "unchanged" if kept == found.sha256 else "CHANGED OR GONE", "content": content}
 
 
-def _control_review(state: State, asked: ControlRequest) -> dict[str, Any]:
+def _control_review(work: Workspace, loaded: Loaded, asked: ControlRequest) -> dict[str, Any]:
     """Every member of the change; a key also by its fingerprint, a policy by what it changes of the one in force."""
+    state = loaded.state
     if asked.action == "policy.sign":
         return {"what": asked.action, "differences": [
             {"setting": one.setting, "in_force": one.in_force, "file": one.file, "weaker": one.weaker}
@@ -235,7 +238,9 @@ def _control_review(state: State, asked: ControlRequest) -> dict[str, Any]:
         ]}  # fmt: skip
     details = _with_fingerprint({**decode(controls.details(asked.subject, asked.data)), **_failing(state, asked)})
     if asked.action == closing.ACTION and asked.status == "requested":
-        details["afterwards"] = "; ".join(closing.consequences(state, asked.data["successor"])) or None
+        details["afterwards"] = "; ".join(remarks(work, loaded, asked.data["successor"])) or None
+    if asked.action == "approver.revoke" and asked.status == "requested" and "key" not in asked.data:
+        details["afterwards"] = closing.without_leads(state, str(asked.subject["approver"]))
     return {"what": controls.told(asked.action, asked.subject, asked.data), "details": details}
 
 
@@ -344,6 +349,6 @@ def _card(record: VersionState) -> dict[str, Any]:
 
 
 def _missing(state: State, record: VersionState, to: Stage, moment: datetime) -> list[str]:
-    """Say what the step would be refused for besides the signature: gates, card, environment."""
-    reasons = [*gate_reasons(state, record, to, moment), *document_reasons(state, record, to)]
+    """Say what the step would be refused for besides the signature and the pipeline's identity."""
+    reasons = open_deployment(record) if to is Stage.ARCHIVED else lacking(state, record, to, moment)
     return [one.message.removeprefix(f"{record.ref}: ") for one in reasons]

@@ -6,6 +6,7 @@ that followed one would write there. So each is a finding, and no writer begins.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from manual_registry.core import allowed_signers
@@ -83,7 +84,8 @@ def tell_closed(work: Workspace, loaded: Loaded) -> None:
     found = path.read_bytes() if path.is_file() else None
     if found is not None and closed_text(closed).encode() in found:
         return  # said there; whether the rest is as it was rendered is told by `verify`
-    if found is not None and found != root_texts(genesis)[README].encode():
+    rendered = [root_texts(genesis, one)[README].encode() for one in (None, replace(closed, doubted_since=None))]
+    if found is not None and found not in rendered:
         aside = path.with_name(f"README.{closed.seq}.set-aside.txt")
         put_if_absent(aside, found)
         work.warn(f"{README} was not as this tool renders it; it was kept as {aside.name} and rendered anew")

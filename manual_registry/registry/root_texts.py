@@ -20,7 +20,7 @@ def root_texts(genesis: Event, closed: Closed | None = None) -> dict[str, str]:
         "risk": genesis.data["risk"],
         "registry_id": genesis.hash.removeprefix("sha256:")[:32],
         "created": genesis.at[:10],
-        "closed": closing.document(closed),
+        "closed": {**(closing.document(closed) or {}), "text": closing.closed_text(closed)} if closed else None,
     }
     return {
         "README.txt": render("README.txt.j2", **facts),

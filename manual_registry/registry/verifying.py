@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manual_registry.core import allowed_signers, audit, doubts
+from manual_registry.core import allowed_signers, audit, doubts, drills
 from manual_registry.core import events as kinds
 from manual_registry.core.audit import Audit, finding
 from manual_registry.core.errors import (
@@ -105,6 +105,7 @@ def verify(
         audit.check_deadlines(found, work.clock())
         audit.check_baselines(found)
         doubts.check(found, work.clock(), [*anchors, *stamped])
+        found.findings += drills.findings(loaded.state, work.clock())
     if not found.whole:
         told = f"the ledger could be judged up to event {found.state.head_seq} only: nothing later was checked"
         found.findings.append(_notice("MR-F003", "ledger/", told, clause="RP-13"))

@@ -251,7 +251,8 @@ def refresh_workbook(
             if done.waiting == 1
             else f"{done.waiting} cells differ from the record and were"
         )
-        work.warn(f"{told} left alone; mreg sync reads edits back and puts the rest right")
+        then = "reads edits back" if loaded.state.closed is None else "takes notes, keeps a copy"
+        work.warn(f"{told} left alone; mreg sync {then} and puts the rest right")
     return done
 
 

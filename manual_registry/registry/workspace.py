@@ -6,6 +6,7 @@ works on the whole checked chain, never on the index. Locks, witnesses, recovery
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
 import time
@@ -128,6 +129,13 @@ class Workspace:
         path = self.workbook_path.resolve()
         inside = path.is_relative_to(self.root.resolve())
         return 0 if inside or not synced_folder.in_synced_folder(path.parent) else synced_folder.QUIET_SECONDS
+
+    def at(self, root: Path) -> Workspace:
+        """Return a workspace on ``root``, a copy of a part of this registry: files are looked at there as they are here."""
+        other = copy.copy(self)
+        other.root, other.ledger = root, LedgerFiles(root)
+        other.__dict__.pop("storage", None)
+        return other
 
     def now(self) -> str:
         """The clock, as a stamp."""

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from adopt_team import Team, adopted, confirm, errors
+from life_line import tree
 from world import World
 
-from manual_registry.core.errors import ArtefactChanged, FilesInPlace, RegistryError
+from manual_registry.core.errors import ApprovalWanted, ArtefactChanged, FilesInPlace, RegistryError
 
 
 @pytest.fixture(autouse=True)
@@ -99,17 +100,35 @@ def test_in_high_risk_nothing_in_place_goes_to_production(tmp_path: Path) -> Non
 
 def test_a_bag_holds_the_files_themselves(tmp_path: Path) -> None:
     world, _, _ = adopted(tmp_path, in_place=True, risk="minimal")
-    with pytest.raises(FilesInPlace):
-        world.as_().archive("price@v7", reason="old")
     waiting = world.as_()
     waiting.archive_pending()
     assert any("churn@1.0.0 stays: its files lie at" in one for one in waiting.warnings)
-    for ref in ("price@v7", "churn@1.0.0"):
-        world.as_().take_in(ref)
-    world.as_().archive("price@v7", reason="old")
+    assert "mreg archive churn@1.0.0 --reason TEXT" in world.as_().status()["next"]
+    world.as_().take_in("churn@1.0.0")
+    assert "mreg archive --pending" in world.as_().status()["next"]
     world.as_().archive_pending()
     assert (world.root / "archive/churn/1.0.0/data/artefact/churn-1.pkl").is_file()
     assert errors(world) == []
+
+
+def test_archive_takes_in_what_was_left_in_place(tmp_path: Path) -> None:
+    world, team, _ = adopted(tmp_path, in_place=True, risk="minimal")
+    confirm(world, next(one["id"] for one in world.as_().approval_list() if one["kind"] == "baseline"))
+    team.file("m/price.bin", b"another")
+    before = tree(world.root)
+    for ref, error in (("price@v7", ArtefactChanged), ("churn@production", ApprovalWanted)):
+        with pytest.raises(error):
+            world.as_().archive(ref, reason="old")
+        assert tree(world.root) == before, "nothing is copied for what is refused"
+    team.file("m/price.bin")
+    for ref, name, file in (("price@v7", "price/v7", "price.bin"), ("churn@1.0.0", "churn/1.0.0", "churn-1.pkl")):
+        done = world.as_().archive(ref, reason="old")
+        assert done.notes[0].startswith("copied from ../team/m/")
+        assert (world.root / f"archive/{name}/data/artefact/{file}").read_bytes() == (
+            team.place / f"m/{file}"
+        ).read_bytes()
+    assert errors(world) == []
+    assert world.as_().archive("price@v7", reason="old").changed is False
 
 
 def test_paths_of_a_sheet_never_lead_out(tmp_path: Path) -> None:

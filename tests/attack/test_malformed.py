@@ -81,6 +81,7 @@ def _every_type(scene: Scene) -> None:
     me.alias_remove("churn", "best")
     me.deploy("churn@3", environment="test")
     me.deploy("churn@3", environment="test", end=True)
+    me.drill(sample=1)
     me.unarchive("churn@6", reason="needed again")
     asked = me.approval_request("churn@5", to="staging").id or ""
     scene.as_(LEAD).approval_statement(asked, as_=LEAD)
@@ -231,6 +232,7 @@ def writers(scene: Scene) -> list[Callable[[], object]]:
         lambda: scene.as_(CI).rollback("churn", to="2", reason="x", pipeline="ci", pipeline_key=keys / "ci"),
         lambda: scene.as_().archive("churn@5", reason="x"),
         lambda: scene.as_().archive_pending(),
+        lambda: scene.as_().drill(),
         lambda: scene.as_().unarchive("churn@6", reason="x"),
         lambda: scene.as_(LEAD).pipeline_add("ci4", public_key=scene.world.public("spare"), as_=LEAD, key=keys / LEAD),
         lambda: scene.as_().reset_view(),

@@ -71,6 +71,8 @@ class FakeRegistry:
             "list": [],
             "pipeline_facts": {},
             "exception_facts": {},
+            "takes_signature": True,
+            "without_leads": None,
             "close_facts": {"successor": "u", "versions": {}, "closed": None, "remarks": []},
             "history": [],
             "trace": trace(),

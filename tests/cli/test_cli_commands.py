@@ -230,7 +230,7 @@ def test_what_does_not_fit_is_exit_2_and_reaches_nothing(run: Run, facade: FakeR
     facade.answers["approval_show"] = {"id": "A1", "model": "churn", "version": "1", "review": {}}
     ran = run(*typed.split())
     assert ran.status == 2
-    assert [name for name, _, _ in facade.asked if name != "approval_show"] == []
+    assert [name for name, _, _ in facade.asked if name not in ("approval_show", "takes_signature")] == []
 
 
 def test_the_pipeline_key_of_the_environment_is_used_with_a_pipeline_only(

@@ -13,7 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from provider import Provider
 
-from manual_registry.core import controls, delegations
+from manual_registry.core import controls, delegations, drills
 from manual_registry.core import events as kinds
 from manual_registry.core.canonical import sha256_hex
 from manual_registry.core.controls import details as control_details
@@ -552,6 +552,26 @@ class Chain:
     def close(self, **changes: Any) -> Event:
         """Close the register."""
         return self.add(kinds.CLOSED, {}, self.closing(**changes), actor=LEAD)
+
+    def drill(self, sample: int | None = None, *, bad: Sequence[str] = (), **changes: Any) -> dict[str, Any]:
+        """Return the data of a retrieval drill, chosen on the head; ``bad`` versions could not be had back."""
+        through, seed = self.state.head_seq, self.state.head_hash or ""
+        there = drills.archived(self.state)
+        outcomes = []
+        for record in drills.chosen(self.state, through=through, seed=seed, sample=sample):
+            wrong = record.version in bad
+            problem = {"code": "MR-A002", "location": drills.place(record), "message": "changed"}
+            outcome: dict[str, Any] = {"model": record.model, "version": record.version}
+            outcome |= {"place": drills.place(record), "outcome": "failed" if wrong else "retrieved"}
+            outcome |= {"blake3": None if wrong else record.blake3, "files": 9, "bytes": 3000, "milliseconds": 12}
+            outcomes.append({**outcome, "problems": [problem] if wrong else [], "count": int(wrong)})
+        good = all(one["outcome"] == "retrieved" for one in outcomes)
+        data = {"through": through, "seed": seed, "sample": sample, "archived": len(there), "ok": good}
+        return {**data, "versions": outcomes, **changes}
+
+    def drilled(self, sample: int | None = None, **changes: Any) -> Event:
+        """Record a retrieval drill."""
+        return self.add(kinds.DRILLED, {}, self.drill(sample, **changes))
 
     def ask(self, action: str, subject: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         """Ask a lead for a change; returns the request's id."""

@@ -343,7 +343,15 @@ def record_export(player: Player) -> bool:
     versions = [{"model": record.model, "version": record.version, "number": "1", "digest": "ab" * 32}]
     data = {"target": "mlflow", "uri": "http://mlflow.example.org", "server": "3.1.0", "models": [record.model]}
     counted = {"through": player.chain.state.head_seq, "checked": 1, "mismatches": [], "count": 0}
-    return player.go(kinds.EXPORTED, {}, {**data, **counted, "versions": versions, "action": "export"})
+    mark = {"model": record.model, "version": record.version, "through": counted["through"], "alias": None}
+    marks = player.one(([], [mark, {**mark, "version": None, "alias": "production"}]))
+    return player.go(kinds.EXPORTED, {}, {**data, **counted, "versions": versions, "action": "export", "marks": marks})
+
+
+def drill(player: Player) -> bool:
+    sample = player.one((None, 1, 2))
+    data = player.chain.drill(sample)
+    return bool(data["versions"]) and player.go(kinds.DRILLED, {}, data)
 
 
 def time_stamp(player: Player) -> bool:
@@ -432,7 +440,7 @@ MOVES: tuple[Callable[[Player], bool | None], ...] = (
     register, register, register, adopt, open_baseline, confirm_baseline, take_in, attach, ask, issue, sign, sign, reject, withdraw, promote, advance, advance,
     advance,
     advance, archive, move, unarchive, roll_back, roll_back, deploy, deploy, end, alias, alias_away, tag, note,
-    edit, fill, record_verification, record_export, time_stamp, enrol, enrol_by_tokens, revoke, change_policy,
+    edit, fill, record_verification, record_export, drill, time_stamp, enrol, enrol_by_tokens, revoke, change_policy,
     delegate, delegate, let_through, let_through, ask_a_lead, ask_a_lead, close,
 )  # fmt: skip
 

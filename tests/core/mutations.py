@@ -9,6 +9,7 @@ from typing import Any
 
 from chains import CI, DELEGATE, LEAD, LEAD2, MODEL, SME, SME2, Chain, evidence, gate, key, registration
 
+from manual_registry.core import drills
 from manual_registry.core import events as kinds
 from manual_registry.core.controls import baseline_details
 
@@ -490,10 +491,25 @@ def exported() -> tuple[Chain, Event]:
         "models": [MODEL],
         "checked": 1,
         "versions": [{"model": MODEL, "version": "1", "number": "1", "digest": "ab" * 32}],
+        "marks": [
+            {"model": MODEL, "version": None, "through": chain.state.head_seq, "alias": "champion"},
+            {"model": MODEL, "version": "1", "through": chain.state.head_seq, "alias": None},
+        ],
         "mismatches": [mismatch],
         "count": 1,
     }
     return chain, (kinds.EXPORTED, {}, data, SME)
+
+
+def drilled() -> tuple[Chain, Event]:
+    """Two of three archived versions: one came back, one did not."""
+    chain = Chain()
+    for version in ("1", "2", "3"):
+        chain.register(version)
+        chain.archive(version)
+        chain.move(version)
+    turn = drills.chosen(chain.state, through=chain.state.head_seq, seed=chain.state.head_hash or "", sample=2)
+    return chain, (kinds.DRILLED, {}, chain.drill(2, bad=[turn[1].version]), SME)
 
 
 def anchored() -> tuple[Chain, Event]:
@@ -512,6 +528,6 @@ CASES: dict[str, Callable[[], tuple[Chain | None, Event]]] = {
         policy_signed, edited, filled, adopted, taken_in, attached_to_a_baseline, baseline_opened, baseline_signed, recorded, delegated,
         signed_by_a_delegate, recovered, exception_granted, promoted_with_an_exception, control_requested, control_issued,
         request_answered, baseline_answered, control_rejected, control_withdrawn,
-        restored, exported, anchored, closed,
+        restored, exported, drilled, anchored, closed,
     )
 }  # fmt: skip

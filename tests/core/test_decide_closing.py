@@ -13,7 +13,7 @@ from mutations import CASES
 from manual_registry.core import doubts
 from manual_registry.core import events as kinds
 from manual_registry.core.audit import Audit, audit_ledger
-from manual_registry.core.closing import closed_text, consequences
+from manual_registry.core.closing import closed_text, consequences, without_leads
 from manual_registry.core.documents import summary
 from manual_registry.core.errors import RegistryError
 from manual_registry.core.ledger import file_name
@@ -47,7 +47,7 @@ def audited(chain: Chain) -> Audit:
 #: The cases of events that a closed register still takes; every other one is refused.
 STILL = {
     "archived_from_production", "archived_experimental", "moved", "deployment_ended", "noted", "recorded", "restored",
-    "anchored", "approver_revoked", "former_key_told", "pipeline_revoked", "closed",
+    "anchored", "drilled", "approver_revoked", "former_key_told", "pipeline_revoked", "closed", "taken_in",
 }  # fmt: skip
 
 
@@ -144,12 +144,41 @@ def test_an_export_is_no_check() -> None:
     assert codes(chain.reasons(kinds.EXPORTED, {}, data)) == ["MR-P080"]
 
 
-def test_the_last_lead_is_not_told_to_enrol_another() -> None:
-    chain = closed(leads=(LEAD,))
+def test_the_last_lead_of_a_closed_register_can_be_revoked() -> None:
+    """Who left, or whose key was stolen, does not stay a signer for ever because nobody can be enrolled."""
+    chain = Chain(leads=(LEAD, LEAD2))
+    chain.to_production("1")
+    chain.close()
+    assert without_leads(chain.state, LEAD) is None
+    chain.approver_revoke(LEAD2)
+    told = without_leads(chain.state, LEAD)
+    assert told is not None
+    assert "churn@1 stays in production for ever" in told
+    chain.approver_revoke(LEAD, compromised_since=chain.events[1].at)
+    assert (chain.state.active_leads(), without_leads(chain.state, LEAD)) == ([], None)
+    archiving = {"from": "production", "reason": "r", "approval": None, "observed": None}
+    assert codes(chain.reasons(kinds.ARCHIVED, chain.of("1"), archiving)) == ["MR-W001"]
+    enrolment = chain.enrolment("thief@example.org", by="thief@example.org")
+    thief = {"approver": "thief@example.org"}
+    assert codes(chain.reasons(kinds.APPROVER_ADDED, thief, enrolment)) == ["MR-P080"]
+    assert audited(chain).findings == []
+    trusted_fold(chain.events)
+
+
+@pytest.mark.parametrize("risk", ["minimal", "high"])
+def test_only_the_lead_who_is_left_revokes_the_last_one(risk: str) -> None:
+    chain = Chain(leads=(LEAD,), smes=(SME,), risk=risk)
     said = {"reason": "left", "compromised_since": None}
     data = {**said, "control": chain.control("approver.revoke", {"approver": LEAD, **said})}
-    (refusal,) = chain.reasons(kinds.APPROVER_REVOKED, {"approver": LEAD}, data, actor=LEAD)
-    assert (refusal.code, refusal.hint) == ("MR-P019", "mreg approver list")
+    assert codes(chain.reasons(kinds.APPROVER_REVOKED, {"approver": LEAD}, data, actor=LEAD)) == ["MR-P019"], "open"
+    assert without_leads(chain.state, LEAD) is None
+    chain.close()
+    told = without_leads(chain.state, LEAD)
+    assert told is not None
+    assert "production" not in told
+    by_another = {**said, "control": chain.control("approver.revoke", {"approver": LEAD, **said}, by=SME)}
+    assert codes(chain.reasons(kinds.APPROVER_REVOKED, {"approver": LEAD}, by_another, actor=SME)) == ["MR-P018"]
+    chain.approver_revoke(LEAD)
 
 
 # -- closing it -------------------------------------------------------------------------------------------
@@ -178,12 +207,25 @@ def test_once_and_no_second_time() -> None:
 @pytest.mark.parametrize(
     ("successor", "code"),
     [
+        ("JavaScript:alert(1)", "MR-I"),
+        ("data:text/html,x", "MR-I"),
+        ("data store in the cellar", None),
         ("https://mlflow.example.org:5000/a/b", None),
         ("databricks://profile", None),
         ("\\\\server\\share\\registry", None),
         ("../new-registry", None),
         ("the folder „Neues Register“ in SharePoint", None),
         ("git@example.org:team/registry.git", None),
+        ("https://mlflow.example.org/#/models/churn/versions/3", None),
+        ("https://adb-1.azuredatabricks.net/?o=7405607#mlflow/models/churn", None),
+        ("https://mlflow.example.org/#/compare?runs=1&experiments=2", None),
+        ("the second folder (Register? yes, #2)", None),
+        ("https://mlflow.example.org/#access_token=secret&state=1", "MR-I"),
+        ("https://mlflow.example.org/#/models?api_key=secret", "MR-I"),
+        ("https://blob.example.org/r?sv=1&sig=secret", "MR-I"),
+        ("https://mlflow.example.org/?secret", "MR-I"),
+        ("mlflow.example.org/?to%6ben=secret", "MR-I"),
+        ("https://bob:sec#ret@mlflow.example.org/", "MR-I"),
         ("", "MR-I"),
         ("  ", "MR-I"),
         (" https://mlflow.example.org", "MR-I"),
@@ -418,5 +460,33 @@ def test_verify_tells_it_and_doubts_it_when_the_key_was_stolen() -> None:
     chain.add(kinds.APPROVER_REVOKED, {"approver": LEAD}, {**said, "control": control}, actor=LEAD2)
     audit = audited(chain)
     doubts.check(audit, chain.now, [])
-    doubted = [one.message for one in audit.findings if one.location == f"ledger/{file_name(event.seq)}"]
-    assert any("the end of this register stands on it" in message for message in doubted)
+    doubted = [one for one in audit.findings if one.location == f"ledger/{file_name(event.seq)}"]
+    (wrong,) = [one for one in doubted if "the end of this register stands on it" in one.message]
+    assert (wrong.severity.value, "--continues THIS-FOLDER" in str(wrong.advice)) == ("error", True)
+    assert chain.state.closed is not None
+    text = closed_text(chain.state.closed)
+    assert text == f"CLOSED on 2026-03-01, IN DOUBT (its key was compromised since {since[:10]}); successor: {PLACE}"
+    assert any(text in one.message for one in doubted)
+    assert build_view(chain.state, chain.events).closed == text
+    (refusal,) = chain.reasons(kinds.ALIAS_REMOVED, {"model": "churn"}, {"alias": "best"})
+    assert "in doubt" in refusal.message
+    assert "--continues" in refusal.message
+
+
+def test_a_key_that_was_stolen_after_the_end_doubts_nothing() -> None:
+    chain = Chain()
+    chain.close()
+    since = chain.add(kinds.VERIFIED, {}, {"ok": True, "checked": {}, "findings": [], "scope": []}).at
+    chain.approver_revoke(LEAD, by=LEAD2, compromised_since=since)
+    assert chain.state.closed is not None
+    assert chain.state.closed.doubted_since is None
+
+
+def test_a_former_key_that_is_told_as_stolen_doubts_the_end_that_it_signed() -> None:
+    chain = Chain()
+    chain.close()
+    chain.approver_revoke(LEAD, by=LEAD2)
+    since, line = chain.events[0].at, key(LEAD).line
+    chain.approver_revoke(LEAD, by=LEAD2, compromised_since=since, key=line)
+    assert chain.state.closed is not None
+    assert chain.state.closed.doubted_since == since

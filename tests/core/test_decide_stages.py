@@ -65,7 +65,7 @@ def test_without_anything_every_reason_is_told() -> None:
     data = {**chain.step("1", "production", None, pipeline=None), "from": "staging"}
     chain.record("1").stage = "staging"
     found = codes(chain.reasons(kinds.PROMOTED, chain.of("1"), {**data, "observed": None}, actor=CI))
-    assert found == ["MR-P003"] * 3 + ["MR-P005", "MR-P006", "MR-A001", "MR-P011", "MR-W001", "MR-P007"]
+    assert found == ["MR-P003"] * 3 + ["MR-P005", "MR-P006", "MR-P011", "MR-A001", "MR-W001", "MR-P007"]
 
 
 @pytest.mark.parametrize("name", ["performance", "fairness", "security"])

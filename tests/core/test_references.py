@@ -18,6 +18,7 @@ from manual_registry.core.references import (
     parse_composite,
     parse_reference,
     without_credentials,
+    without_secrets,
 )
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -219,3 +220,38 @@ def test_a_reference_parses_to_itself_or_is_refused(text: str, scheme: str) -> N
 )
 def test_addresses_lose_their_credentials(url: str, clean: str) -> None:
     assert without_credentials(url) == clean
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://mlflow.example.org/#/models/churn", "https://mlflow.example.org/#/models/churn"),
+        ("https://h/?o=12&web=1#mlflow/models", "https://h/?o=12&web=1#mlflow/models"),
+        ("https://ada:pw@h/a?b=1&token=x;X-Amz-Signature=y#z", "https://h/a?b=1#z"),
+        ("https://h/a?sig=x", "https://h/a"),
+        ("https://h/#access_token=x&page=2", "https://h/#page=2"),
+        ("https://h/#/a?Api%4Bey=x", "https://h/#/a"),
+        ("https://h/?eyJhbGciOi", "https://h/"),
+        ("https://h/?o=" + "x" * 65, "https://h/"),
+        ("https://ada:p/w#?d@h/a", "https://h/a"),
+        ("https://[::1]:5000/a@b", "https://[::1]:5000/a@b"),
+        ("ssh://git@h/a.git", "ssh://git@h/a.git"),
+        ("git@h:a.git", "git@h:a.git"),
+        ("h/a?password=x&o=1", "h/a?o=1"),
+        ("https://h/a;jsessionid=x;v=1/b&token=y", "https://h/a;v=1/b"),
+        ("the folder (new?) #2", "the folder (new?) #2"),
+    ],
+)
+def test_an_address_that_everybody_reads_holds_no_secret(address: str, shown: str) -> None:
+    assert without_secrets(address) == shown
+
+
+_PARTS = st.lists(
+    st.sampled_from(["h", "a", "1", ":", "/", "?", "#", "&", ";", "=", "@", "%3D", "token=s3cret", "://"])
+)
+
+
+@given(_PARTS)
+def test_what_is_shown_once_is_shown_again(parts: list[str]) -> None:
+    shown = without_secrets("https://" + "".join(parts))
+    assert without_secrets(shown) == shown

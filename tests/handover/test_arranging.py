@@ -7,14 +7,14 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from chains import MODEL, START, Chain, evidence, gate, registration
+from chains import MODEL, START, Chain, registration
 from histories import histories
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mlflow_offers import NOW, URI, arranged, exported, full, offer, plain, run
 
 from manual_registry.adapters.mlflow import fetching
 from manual_registry.adapters.mlflow.fetching import Listing, Place
@@ -27,80 +27,10 @@ from manual_registry.core.errors import ModelSourceUnfit, PathEscapes, RegistryE
 from manual_registry.core.handover import back, foreign, mapping, proof
 from manual_registry.core.handover.arranging import Arrangement, arrange
 from manual_registry.core.handover.arrival import MEMBERS, Arrival, whole
-from manual_registry.core.handover.entities import Dataset, Metric, Registered, Run, VersionEntities
-from manual_registry.core.handover.offered import Offer, Offered, OfferedModel
+from manual_registry.core.handover.entities import Dataset, Metric
 from manual_registry.core.handover.record import read_record
 from manual_registry.core.ledger import Draft, seal
-from manual_registry.core.manifest import Content, FileEntry
-from manual_registry.core.state import State
 from manual_registry.core.times import stamp
-
-NOW = datetime(2026, 4, 1, tzinfo=UTC)
-URI = "http://mlflow.example.org"
-
-
-def content(chain: Chain, version: str, model: str) -> Content:
-    """Return the artefact of a version of the chain."""
-    record = chain.record(version, model)
-    entry = FileEntry(path="m.bin", size=3, blake3=record.blake3, sha256=record.sha256)
-    return Content(kind="file", name="m.bin", files=(entry,), size=3, blake3=record.blake3, sha256=record.sha256)
-
-
-def exported(chain: Chain, version: str = "1", number: int = 1, model: str = MODEL, **changes: Any) -> Offered:
-    """Return a version of the chain as an import meets it."""
-    entities = mapping.version_entities(
-        chain.state, chain.record(version, model), events=chain.events, content=content(chain, version, model)
-    )
-    run, _, registered = entities.whole()
-    papers = {one.path.removeprefix(mapping.OURS): one.data for one in run.files if one.data is not None}
-    made = plain(model, number, entities=entities, papers=papers, files={"artefact/m.bin": 3, "MLmodel": 1})
-    tags = {**registered.tags, **changes.pop("tags", {})}
-    made = replace(made, entities=replace(entities, registered=replace(registered, tags=tags)))
-    return replace(made, **changes)
-
-
-def plain(name: str = "Credit Risk", number: int = 1, **changes: Any) -> Offered:
-    """Return a version of somebody else's; ``tags``, ``description`` and ``run`` are of its entities."""
-    registered = Registered(tags=changes.pop("tags", {}), description=changes.pop("description", ""))
-    entities = VersionEntities(
-        model=name, version=str(number), run=changes.pop("run", None), logged=None, registered=registered
-    )
-    members: dict[str, Any] = {
-        "name": name,
-        "number": number,
-        "status": "READY",
-        "stage": None,
-        "aliases": (),
-        "source": "models:/m-1",
-        "run_id": None,
-        "model_id": None,
-        "created": 1_700_000_000_000,
-        "user": None,
-        "entities": entities,
-        "files": {"MLmodel": 1},
-    }
-    return Offered(**{**members, **changes})
-
-
-def run(**changes: Any) -> Run:
-    """Return a run of somebody else's."""
-    members: dict[str, Any] = {
-        "name": "nightly", "start": 1, "end": 1_700_000_000_000, "status": "FINISHED", "tags": {}, "params": {},
-        "metrics": (), "datasets": (), "files": (),
-    }  # fmt: skip
-    return Run(**{**members, **changes})
-
-
-def offer(*versions: Offered) -> Offer:
-    """Return an offer of these versions."""
-    names = dict.fromkeys(one.name for one in versions)
-    models = tuple(OfferedModel(name=name, description="", tags={}, aliases={}) for name in names)
-    return Offer(uri=URI, server="3", models=models, versions=versions)
-
-
-def arranged(*versions: Offered, state: State | None = None) -> Arrangement:
-    """Arrange these versions into an empty registry, or one in ``state``."""
-    return arrange(offer(*versions), state or Chain().state, NOW)
 
 
 def entry(one: Arrival, artefact: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,23 +50,6 @@ def reasons(chain: Chain, one: Arrival, artefact: Mapping[str, Any] | None = Non
 
 
 # -- what this tool exported ------------------------------------------------------------------------------------
-
-
-def full() -> Chain:
-    """Return a registry with a version that has everything, much of it attached later."""
-    chain = Chain()
-    chain.register(
-        "1",
-        hyperparameters={"big": {"$int": str(2**70)}, "end": {"$float": "inf"}, "deep": [1, None]},
-        metrics={"count": {"$int": str(2**60)}},
-        subgroup_metrics={"age": {"<30": {"auc": 0.8}}},
-        description=None,
-    )
-    later = evidence("gates", "again.json")
-    chain.attach("1", evidence=[later], gates=[gate("fairness", later)], fields={"description": "filled in"})
-    chain.add(kinds.NOTED, chain.of("1"), {"text": "seen"})
-    chain.alias("good", "1")
-    return chain
 
 
 def test_a_record_brings_every_member_and_is_decided_elsewhere() -> None:
@@ -417,6 +330,18 @@ def test_one_is_in_production() -> None:
     chain.to_production("2")
     done = arranged(plain(MODEL, 7, stage="Production"), state=chain.state)
     assert "is in production here" in why(done)[7]
+
+
+def test_only_what_people_call_training_data_is() -> None:
+    contexts = ("training", "Train", "", "eval", "evaluation", "validation", "test", "holdout")
+    used = (Dataset(name=f"d-{one}", digest="1", source_type="x", source="y", context=one) for one in contexts)
+    (one,) = arranged(plain(run=run(datasets=tuple(used)))).arrivals
+    assert [item["reference"] for item in one.data["training_data"]] == [
+        "mlflow:d-training@1", "mlflow:d-Train@1", "mlflow:d-@1",
+    ]  # fmt: skip
+    told = {lost.field: lost.reason for lost in one.lost}
+    for context in contexts[3:]:
+        assert f"for {context}" in told[f"data set d-{context}"]
 
 
 def test_what_is_not_ready_or_has_no_files() -> None:

@@ -33,6 +33,8 @@ from manual_registry.core.handover.record import read_record
 from manual_registry.registry import Registry
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+#: What is told as a model of LightGBM's.
+LIGHTGBM = b"tree\nversion=v4\nnum_class=1\nmax_feature_idx=3\nend of trees\n"
 
 
 def events(world: World) -> int:
@@ -77,13 +79,14 @@ def test_a_version_adopted_in_place_goes_over_from_where_it_lies(
 ) -> None:
     team = Team(tmp_path / "team")
     model = world.model
-    team.row(model, "1.0.0", "m/one.onnx", team.file("m/one.onnx"), "2023-02-13", "AUC 0.88", "production", "Bob")
+    file = team.file("m/one.txt", LIGHTGBM)
+    team.row(model, "1.0.0", "m/one.txt", file, "2023-02-13", "AUC 0.88", "production", "Bob")
     world.as_().adopt(team.save(), in_place=True)
     done = export(world, mlflow_server)
     assert (done["verified"], done["mismatches"]) == (True, [])
-    assert done["exported"][0]["flavour"] == "onnx"
+    assert done["exported"][0]["flavour"] == "lightgbm"
     tags = mlflow_server.client().get_model_version(model, "1").tags
-    assert tags["aisdp.storage_location"] == "../team/m/one.onnx"
+    assert tags["aisdp.storage_location"] == "../team/m/one.txt"
     assert tags["manual_registry.stage"] == "production"
 
 
@@ -309,8 +312,8 @@ def test_an_mlmodel_file_of_the_first_release_is_no_edit(
     world: World, mlflow_server: MlflowServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It told what MLflow cannot load as scikit-learn's; a check takes it, and the next export writes today's."""
-    path = world.place / "odd #1.onnx"
-    path.write_bytes(b"\x08\x08model")
+    path = world.place / "odd #1.txt"
+    path.write_bytes(LIGHTGBM)
     world.as_().register(world.model, "1", path, metadata=world.metadata())
     tell = flavours.tell
     with monkeypatch.context() as patch:
@@ -320,7 +323,7 @@ def test_an_mlmodel_file_of_the_first_release_is_no_edit(
     done = export(world, mlflow_server)
     assert (done["verified"], len(done["exported"])) == (True, 1)
     (stored,) = mlflow_server.artefacts.rglob(f"{done['exported'][0]['model_id']}/artifacts/MLmodel")
-    assert "odd _x23_1.onnx" in stored.read_text(encoding="utf-8")
+    assert "odd _x23_1.txt" in stored.read_text(encoding="utf-8")
     stored.write_text("flavors: {}\n", encoding="utf-8")
     assert places(export(world, mlflow_server, verify_only=True)) == [("model.file", "MLmodel", "changed")]
 
@@ -645,7 +648,7 @@ def test_one_model_alone_and_one_that_a_newer_tool_exported(world: World, mlflow
     done = export(world, mlflow_server, model=other)
     assert [one["model"] for one in done["exported"]] == [other]
     assert counts(mlflow_server, world.model) == (0, 0, 0)
-    mlflow_server.client().set_registered_model_tag(other, "manual_registry.mapping", "2")
+    mlflow_server.client().set_registered_model_tag(other, "manual_registry.mapping", "3")
     with pytest.raises(FormatTooNew):
         export(world, mlflow_server)
     assert counts(mlflow_server, world.model) == (0, 0, 0)

@@ -210,7 +210,7 @@ def test_a_dry_run_finds_a_spoiled_artefact(world: World, mlflow_server: MlflowS
 
 
 def test_the_plan_is_what_is_made(world: World, mlflow_server: MlflowServer, proxy: Proxy) -> None:
-    from manual_registry.adapters.mlflow import files, reading, server
+    from manual_registry.adapters.mlflow import files, finding, reading, server
 
     world.to_production("1")
     plan = export(world, proxy, dry_run=True)["plan"]
@@ -218,11 +218,14 @@ def test_the_plan_is_what_is_made(world: World, mlflow_server: MlflowServer, pro
     export(world, proxy)
     told = {(one["version"], one["object"]): set(one["fields"]) for one in plan}
     connected = server.connect(mlflow_server.uri)
-    shelf = reading.shelf(connected, world.as_().status()["registry_id"], world.model)
+    composite = mlflow_server.client().get_model_version(world.model, "1").tags["manual_registry.composite_id"]
+    owner = finding.Owner(world.as_().status()["registry_id"], world.model, composites={composite: "1"})
+    shelf = reading.shelf(connected, owner)
     held = shelf.held("1")
     run_files = files.listing(connected, held.run.info.artifact_uri, "manual_registry")
     model_files = files.listing(connected, held.logged.artifact_location)
     whole = reading.entities(
+        connected,
         world.model,
         "1",
         held,
@@ -298,8 +301,8 @@ def test_counts_are_told_in_words_that_fit(world: World, mlflow_server: MlflowSe
     export(world, mlflow_server)
     mlflow_server.client().set_model_version_tag(world.model, "1", "aisdp.stage", "production")
     words = ("export", "mlflow", "--tracking-uri", mlflow_server.uri, "--verify-only", "--record")
-    assert (
-        world.cli(*words).stdout.splitlines()[-2].endswith(": 1 of 1 version there, 0 writes, 1 read back, 1 mismatch")
-    )
+    lines = world.cli(*words).stdout.splitlines()
+    assert lines[1].endswith(": 1 of 1 version there, 0 writes, 1 read back, 1 mismatch")
+    assert lines[3] == f"next: mreg export mlflow --tracking-uri {mlflow_server.uri} --verify-only"
     assert world.as_().history()[-1]["summary"].endswith(": 1 version read, 1 mismatch")
     assert Registry.open(world.root).verify().ok

@@ -16,7 +16,7 @@ from manual_registry.core.handover.comparing import Mismatch
 from manual_registry.core.records import Exported
 from manual_registry.registry import handover
 from manual_registry.registry.handover import Handover
-from manual_registry.registry.handover_version import Outcome
+from manual_registry.registry.handover_outcome import Outcome
 
 
 def mismatch(version: str | None, problem: str = "changed", place: str = "version.tag") -> Mismatch:

@@ -27,6 +27,7 @@ from manual_registry.core.errors import (
     CommitUnknown,
     FieldMissing,
     ModelSourceUnfit,
+    NotARepository,
     PathEscapes,
     RegistryClosed,
     RegistryError,
@@ -156,6 +157,7 @@ def test_a_run_becomes_a_version_in_one_step(world: World, mlflow_server: Mlflow
     ]
     kept = json.loads((artefact.parent / f"evidence/other/mlflow-run-{run_id}.json").read_bytes())
     assert (kept["server"], kept["run"]["name"]) == (mlflow_server.uri, "popular-horse")
+    assert kept["run"]["history"] == {"values": [["auc", [[0, BEGAN, 0.5], [1, ENDED, 0.9]]]], "cut": []}
     assert [one["name"] for one in kept["run"]["datasets"]] == ["holdout", "train set"]
     untouched(world)
     traced = json.dumps(world.as_().trace(f"{world.model}@1").document())
@@ -213,8 +215,27 @@ def test_what_the_run_does_not_say_is_asked_for(world: World, mlflow_server: Mlf
     run_id = runs.whole(**{"mlflow.source.git.commit": "main"})
     with pytest.raises(FieldMissing, match="code is missing") as caught:
         register(world, mlflow_server, run_id)
-    assert caught.value.hint == f"mreg register {world.model} 1 --from-run {run_id} --metadata FILE"
+    line = f"mreg register {world.model} 1 --from-run {run_id} --tracking-uri {mlflow_server.uri}"
+    assert caught.value.hint == f"{line} --metadata FILE"
     untouched(world)
+
+
+def test_data_of_a_repository_asks_for_it_by_the_whole_command(
+    world: World, mlflow_server: MlflowServer, runs: Runs
+) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    reference = f"dvc:{COMMIT}:data/train.csv"
+    source = json.dumps({"reference": reference, "hash": "md5:" + "a" * 32})
+    dataset = Dataset(name=reference, digest="ab", source_type="local", source=source)
+    run_id = runs.run(end=None)
+    runs.model(run_id)
+    runs.client.log_inputs(run_id, datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    runs.client.set_terminated(run_id, "FINISHED", ENDED)
+    with pytest.raises(NotARepository) as caught:
+        register(world, mlflow_server, run_id, owner="the team")
+    words = f"{world.model} 1 --from-run {run_id} --tracking-uri {mlflow_server.uri} --owner 'the team' --repo DIR"
+    assert caught.value.hint == f"mreg register {words}"
 
 
 def test_the_commit_is_looked_up_where_there_is_its_repository(
@@ -248,6 +269,9 @@ def test_several_models_are_listed_and_one_is_named(world: World, mlflow_server:
     with pytest.raises(Ambiguous) as caught:
         register(world, mlflow_server, run_id)
     assert sorted(caught.value.details["models"]) == sorted([f"small ({small})", f"large ({large})"])
+    assert all(f"{one} ({name})" in caught.value.message for one, name in ((small, "small"), (large, "large")))
+    place = f"{world.model} 1 {min(small, large)} --from-run {run_id} --tracking-uri {mlflow_server.uri}"
+    assert caught.value.hint == f"mreg register {place}"
     register(world, mlflow_server, run_id, "1", path="small")
     register(world, mlflow_server, run_id, "2", path=large)
     assert (shown(world, "1")["metrics"], shown(world, "2")["metrics"]) == ({"auc": 0.7}, {"auc": 0.95})

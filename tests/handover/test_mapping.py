@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-import sys
-from collections import OrderedDict
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
 from chains import Chain, evidence, gate
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +14,7 @@ from hypothesis import strategies as st
 from manual_registry.core import events as kinds
 from manual_registry.core.canonical import dump, sha256_hex
 from manual_registry.core.errors import BadValue, EventUnreadable, FormatTooNew
-from manual_registry.core.handover import back, comparing, flavours, limits, mapping, pickles, record, table
+from manual_registry.core.handover import back, comparing, limits, mapping, record, table
 from manual_registry.core.handover.entities import VersionEntities
 from manual_registry.core.manifest import Content, FileEntry
 
@@ -126,6 +121,36 @@ def test_a_later_report_of_a_gate_is_a_later_step() -> None:
     done = comparing.three_way(mapped(chain).flat(), [before.flat()], before.flat(), model="m", version="1")
     assert not done.mismatches
     assert ("run.metric", "gate/fairness/fairness_score") in done.write
+    earlier = ("run.metric.earlier", "gate/fairness/fairness_score step 0")
+    assert earlier in done.write
+    assert mapped(chain).flat()[earlier] == before.flat()["run.metric", "gate/fairness/fairness_score"]
+
+
+def test_what_an_earlier_report_alone_measured_stays() -> None:
+    chain = Chain()
+    chain.register("1")
+    file = evidence("gates", "again.json")
+    other = gate("fairness", file, metric={"name": "another"})
+    chain.add(kinds.ATTACHED, chain.of("1"), chain.attachment(evidence=[file], gates=[other]))
+    run = mapped(chain).whole()[0]
+    steps = {
+        one.name: one.step for one in run.metrics if one.name.startswith("gate/fairness/") and one.name.count("/") == 2
+    }
+    assert steps == {"gate/fairness/fairness_score": 0, "gate/fairness/another": 1}
+    assert run.earlier == ()
+
+
+@pytest.mark.parametrize("name", ["gate/foo@bar", "subgroup/" + "x" * 300, "gate/_x2f_", "subgroup//"])
+def test_a_metric_named_like_a_gates_fits_comes_back_and_is_told(name: str) -> None:
+    chain = Chain()
+    chain.register("1", metrics={name: 0.1})
+    entities = mapped(chain)
+    (made,) = (one.name for one in entities.whole()[0].metrics if not one.name.startswith(("gate/", "subgroup/")))
+    assert _MLFLOW_KEY.fullmatch(made)
+    assert len(made) <= limits.KEY
+    assert ("run.metric", name, "renamed") in {(one.place, one.name, one.problem) for one in entities.remarks}
+    if len(name) < 200:
+        assert back.returned(entities).members["metrics"] == {name: 0.1}
 
 
 def test_metrics_of_every_kind_stay_apart() -> None:
@@ -253,106 +278,6 @@ def test_fixed_places_and_files() -> None:
     assert sha256_hex(dump(odd))
     shown = comparing.check({file: known}, {}, model="m", version="1")[0].document()
     assert (shown["problem"], shown["field"]) == ("missing", "artefact/m.bin")
-
-
-# -- flavours -----------------------------------------------------------------------------------------------------
-
-
-def sklearn_pickle() -> bytes:
-    """Return the beginning of a pickled estimator."""
-    return b"\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00\x8c\x1esklearn.linear_model._logistic\x94\x8c\x12LogisticRegression\x94\x93\x94)\x81"
-
-
-@pytest.mark.parametrize(
-    ("name", "head", "tags", "flavour"),
-    [
-        ("m.pkl", sklearn_pickle(), {}, "sklearn"),
-        ("m.pkl", pickle.dumps(Chain(), protocol=2)[:80], {"framework": "scikit-learn"}, "sklearn"),  # a class of their own
-        ("m.pkl", pickle.dumps({"a": 1}), {"framework": "scikit-learn"}, "manual_registry"),
-        ("m.joblib", sklearn_pickle(), {}, "manual_registry"),
-        ("m.pkl", sklearn_pickle() + b"}\x8c\x12joblib.numpy_pickle\x94\x8c\x11NumpyArrayWrapper\x94\x93\x94", {}, "manual_registry"),
-        ("m.pkl", b"\x80\x04\x8c\x12joblib.numpy_pickle\x94\x8c\x11NumpyArrayWrapper\x94\x93\x94", {}, "manual_registry"),
-        ("m.joblib", b"\x78\x9c compressed", {"framework": "sklearn"}, "manual_registry"),
-        ("m.onnx", b"\x08\x08", {}, "onnx"),
-        ("m.json", b'{"learner":{"attributes":{}', {}, "xgboost"),
-        ("m.ubj", b"{L" + (7).to_bytes(8, "big") + b"learner{", {}, "xgboost"),
-        ("m.txt", b"tree\nversion=v4\n", {}, "lightgbm"),
-        ("m.txt", b"tree\nversion=v4\n", {"flavor": "onnx"}, "manual_registry"),
-        ("model.pth", b"PK\x03\x04" + b"\0" * 26 + b"model/data.pkl" + b"\x80\x02ctorch.nn.modules.linear\nLinear\n", {}, "pytorch"),
-        ("model.pth", b"PK\x03\x04" + b"\0" * 26 + b"model/data.pkl" + b"\x80\x02ccollections\nOrderedDict\n", {}, "manual_registry"),
-        ("w.pt", b"PK\x03\x04" + b"\0" * 26 + b"w/data.pkl" + b"\x80\x02ctorch\nX\n", {}, "manual_registry"),
-        ("m.bin", b"", {}, "manual_registry"),
-        ("m.bin", b"\x80", {}, "manual_registry"),
-        ("m.bin", b"anything", {"framework": "our own"}, "manual_registry"),
-    ],
-)  # fmt: skip
-def test_a_file_is_told_by_its_form(name: str, head: bytes, tags: dict[str, str], flavour: str) -> None:
-    found = flavours.tell({name: head}, single=True, tags=tags, installed={"scikit-learn": "1.5.0"})
-    assert found.name == flavour
-    text = flavours.mlmodel(found, run_id="r", model_id="m-1", created="2026", name="n", facts={"a": 'b: "c" ü'})
-    document = yaml.safe_load(text)
-    assert document["metadata"] == {"a": 'b: "c" ü'}
-    assert flavour in document["flavors"]
-    if flavour == "sklearn":
-        assert document["flavors"]["sklearn"]["sklearn_version"] == "1.5.0"
-
-
-def test_a_directory_is_transformers_only_with_its_task() -> None:
-    heads = {"config.json": b'{"model_type": "bert"}', "model.safetensors": b""}
-    assert flavours.tell(heads, single=False, tags={}, installed={}).name == "manual_registry"
-    found = flavours.tell(heads, single=False, tags={"task": "text-classification"}, installed={})
-    assert (found.name, found.sections["transformers"]["task"]) == ("transformers", "text-classification")
-
-
-@given(st.binary(max_size=300))
-def test_no_file_trips_the_look_at_pickles(data: bytes) -> None:
-    list(pickles.names(b"\x80" + data))
-    pickles.outermost(b"\x80" + data)
-    flavours.tell({"x": data}, single=True, tags={}, installed={})
-
-
-class Estimator:
-    """What the test takes for one of scikit-learn's."""
-
-
-Estimator.__module__, Estimator.__qualname__ = "sklearn.thing", "Estimator"
-
-
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_what_a_pickle_holds(protocol: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The estimator alone is a model; whatever holds one has no predict."""
-    module = ModuleType("sklearn.thing")
-    module.Estimator = Estimator  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "sklearn.thing", module)
-    one = Estimator()
-    one.inner = {"x": [Estimator(), (1, 2, 3, 4)], "y": "text", "z": {1}}  # type: ignore[attr-defined]
-
-    def told(value: object) -> flavours.Flavour:
-        return flavours.tell({"a #1.pkl": pickle.dumps(value, protocol)}, single=True, tags={}, installed={})
-
-    assert told(one).name == "sklearn"
-    assert told(one).sections["sklearn"]["pickled_model"] == "artefact/a _x23_1.pkl"
-    for value in (
-        {"m": one},
-        [one],
-        (one,),
-        (one,) * 4,
-        {"a": {"b": one}},
-        OrderedDict(m=one),
-        "sklearn.x",
-        None,
-        Estimator,
-    ):
-        assert told(value).name == "manual_registry", value
-    # As the first release told it: its MLmodel files are no edits.
-    data = pickle.dumps({"m": one}, protocol)
-    first = flavours.tell({"a #1.pkl": data}, single=True, tags={}, installed={}, as_first=True)
-    assert first.sections["sklearn"]["pickled_model"] == "artefact/a #1.pkl"
-
-
-def test_requirements_of_an_environment_file() -> None:
-    text = b"# pip freeze\nscikit-learn==1.5.0\nNumPy == 2.0.1 \nname: conda\n\xff"
-    assert flavours.requirements(text) == {"scikit-learn": "1.5.0", "numpy": "2.0.1"}
 
 
 # -- the table -------------------------------------------------------------------------------------------------

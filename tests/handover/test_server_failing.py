@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from manual_registry.adapters.mlflow import failing
-from manual_registry.core.errors import BadTrackingAddress, RegistryError, ServerDown
+from manual_registry.adapters.mlflow.server import library
+from manual_registry.core.errors import BadTrackingAddress, RegistryError, ServerDown, ToolMissing
 
 _POOL = (
     "API request to https://h/version failed with exception HTTPSConnectionPool(host='h', port=1): Max retries exceeded"
@@ -97,3 +101,21 @@ def test_a_server_that_fails_says_with_what() -> None:
         assert "https://" in refused(address).message
     with answering(200, body=b"{}") as address:
         assert "not as an MLflow server" in refused(address).message
+
+
+@pytest.mark.parametrize("version", ["2.22.5", "3.0.1", "3.0.0rc1", "1"])
+def test_a_client_that_is_too_old_is_told(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(__version__=version))
+    with pytest.raises(ToolMissing, match=f"client is {version} here, and 3.1 is the oldest"):
+        library()
+
+
+def test_a_client_that_cannot_be_loaded_is_not_called_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(ToolMissing, match="not installed"):
+        library()
+    (tmp_path / "mlflow.py").write_text("from os import no_such_thing\n")
+    monkeypatch.delitem(sys.modules, "mlflow")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ToolMissing, match=r"cannot be loaded: .*no_such_thing"):
+        library()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from world import LEAD, LEAD2, SME, World, gate
 
 from manual_registry.adapters.keys import generate_ed25519
 from manual_registry.core.errors import RegistryClosed
+from manual_registry.core.statements import CONTROL_NAMESPACE
 
 PLACE = "https://mlflow.example.org"
 CLOSE = ("close", "--successor", PLACE, "--reason", "moved to MLflow")
@@ -143,6 +145,44 @@ def _nobody_is_asked(*_: object, **__: object) -> None:
     raise AssertionError("a key was asked for")
 
 
+SIGNED = [name for name, words in REFUSED.items() if name.startswith(("approver", "pipeline", "policy", "exception"))]
+
+
+@pytest.mark.parametrize("name", [*SIGNED, "approval sign"])
+def test_no_lead_reads_a_summary_or_is_asked_for_a_yes_first(
+    closed: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal and without one; also where no key is named, which a closed register does not ask for."""
+    words, config = [str(one) for one in REFUSED[name](closed)], closed.root / "registry.toml"
+    monkeypatch.setattr("manual_registry.adapters.keys.signer_for", _nobody_is_asked)
+    monkeypatch.setattr("click.confirm", _nobody_is_asked)
+    try:
+        for terminal in (False, True):
+            for module in ("ask", "session"):
+                monkeypatch.setattr(f"manual_registry.cli.{module}.interactive", lambda terminal=terminal: terminal)
+            for given in (words, words[: -2 if "--key" in words and name != "approver recover" else None]):
+                done = here(closed)(*given)
+                assert (done.status, done.codes, done.out) == (3, ["MR-P080"], ""), (given, done.err)
+                first = next(
+                    one for one in done.err.splitlines() if not one.startswith("warning: registry.toml differs")
+                )
+                assert first.startswith("error MR-P080")
+                assert PLACE in first
+    finally:
+        config.write_text(config.read_text().replace("approval_hours = 24", "approval_hours = 48"))
+
+
+def test_what_stands_already_needs_no_yes(closed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("manual_registry.adapters.keys.signer_for", _nobody_is_asked)
+    for words in (
+        ("pipeline", "add", "ci", "--public-key", closed.public("ci")),
+        ("approver", "add", f"Lead 1 <{LEAD2}>", "--role", "ai-governance-lead", "--public-key", closed.public(LEAD2)),
+        ("policy", "sign"),
+    ):
+        done = here(closed)(*words, *signing(closed))
+        assert (done.status, "nothing changed" in done.out, "Sign" in done.err) == (0, True, False), done.err
+
+
 def test_what_reads_goes_on(closed: World, tmp_path: Path) -> None:
     run = here(closed)
     before = tree(closed.root)
@@ -151,7 +191,7 @@ def test_what_reads_goes_on(closed: World, tmp_path: Path) -> None:
     assert status[1] == f"successor: {PLACE}"
     document = run("status", "--json").document
     assert (document["closed"]["successor"], document["closed"]["by"]) == (PLACE, LEAD)
-    assert document["closed"].keys() == {"at", "successor", "reason", "by", "event"}
+    assert document["closed"].keys() == {"at", "successor", "reason", "by", "event", "doubted_since"}
     assert document["pending"] == []
     for words in (
         ("list",), ("show", "churn@1"), ("search", "metrics.auc>0"), ("compare", "churn@0", "churn@1"), ("history",),
@@ -210,6 +250,25 @@ def test_again_is_nothing_and_otherwise_a_conflict(closed: World) -> None:
     assert tree(closed.root) == before
 
 
+def test_two_leads_who_close_it_alike_at_once_both_have_what_they_wanted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one looked, and said yes, before the first one's event was there."""
+    again = world.as_(LEAD2)
+    first, load = world.as_(LEAD), again._work.load
+    seen: list[object] = []
+
+    def late() -> object:
+        seen.append(load())
+        if len(seen) == 1:
+            first.close(PLACE, reason="moved to MLflow", as_=LEAD, key=world.key(LEAD))
+        return seen[-1]
+
+    monkeypatch.setattr(again._work, "load", late)
+    done = again.close(PLACE, reason="moved to MLflow", as_=LEAD2, key=world.key(LEAD2))
+    assert (done.changed, done.ledger[0]) == (False, events_in(world.root))
+
+
 def test_an_import_is_refused_before_the_server_is_asked(closed: World) -> None:
     with pytest.raises(RegistryClosed):
         closed.as_().import_mlflow("http://127.0.0.1:9")
@@ -237,7 +296,7 @@ def test_a_lead_closes_and_reads_what_it_means(world: World) -> None:
     assert done.status == 0, done.err
     assert f"closed; the register goes on at {PLACE}/" in done.out
     assert f"1 open request lapses with it: {name}" in done.err
-    assert "user, password, query and fragment of --successor are left out" in done.err
+    assert "user, password and what looks like a token or key in --successor are left out" in done.err
     assert "secret" not in done.out + done.err
     assert not [path for path in world.root.rglob("*") if path.is_file() and b"secret" in path.read_bytes()]
 
@@ -254,9 +313,41 @@ def test_a_request_is_opened_and_signed(world: World) -> None:
     assert PLACE in shown.out
     assert world.as_().status()["closed"] is None
     assert run("approval", "statement", name, "--as", LEAD, "-o", world.place / "s.json").status == 0
-    assert run("approval", "sign", name, *signing(world)).status == 0
+    done = run("approval", "sign", name, *signing(world))
+    assert done.status == 0
+    assert f"closed; the register goes on at {PLACE}" in done.out
+    assert "next: mreg anchor" in done.out
     assert world.as_().status()["closed"]["successor"] == PLACE
     assert (world.root / "README.txt").read_text().count(f"CLOSED on {world.clock():%Y-%m-%d}; successor: {PLACE}") == 1
+
+
+@pytest.mark.parametrize("way", ["import", "inbox"])
+def test_a_signature_from_elsewhere_that_closes_says_so(world: World, way: str) -> None:
+    run = here(world)
+    name = run(*CLOSE, "--json").document["id"]
+    statement = world.place / f"{name}.json"
+    assert run("approval", "statement", name, "--as", LEAD, "-o", statement).status == 0
+    subprocess.run(
+        ["ssh-keygen", "-q", "-Y", "sign", "-f", world.key(LEAD), "-n", CONTROL_NAMESPACE, statement], check=True
+    )
+    signature = Path(f"{statement}.sig")
+    told = f"closed; the register goes on at {PLACE}"
+    if way == "import":
+        shutil.copytree(world.place, world.place.with_name("json"))
+        there = here(Copied(world.place.with_name("json")))
+        document = there("approval", "import", name, "--signature", signature, "--json").document
+        assert (document["changed"], document["next"]) == (True, "mreg anchor")
+        done = run("approval", "import", name, "--signature", signature)
+        assert told in done.out
+        assert "next: mreg anchor" in done.out
+        assert run("approval", "import", name, "--signature", signature, "--json").document["changed"] is False
+        return
+    inbox = world.root / "approvals" / ".inbox"
+    inbox.mkdir(parents=True, exist_ok=True)
+    shutil.copy(signature, inbox)
+    done = run("tag", "churn@1", "team=risk")
+    assert (done.status, done.codes) == (3, ["MR-P080"])
+    assert told in done.err
 
 
 def test_a_request_is_refused_or_withdrawn(world: World) -> None:
@@ -291,6 +382,69 @@ def test_a_register_without_leads_says_how_to_enrol_one(tmp_path: Path) -> None:
     done = here(world)(*CLOSE, "--json")
     assert (done.status, done.codes) == (3, ["MR-P021"])
     assert "mreg approver add" in done.hint
+
+
+def test_the_address_of_a_page_is_kept_whole(world: World) -> None:
+    page = "https://mlflow.example.org/?o=7#/models/churn"
+    done = here(world)("close", "--successor", page + "?token=hush", "--reason", "moved", *signing(world))
+    assert (done.status, "hush" in done.out + done.err) == (0, False)
+    assert f"closed; the register goes on at {page}\n" in done.out
+    assert f"successor: {page}\n" in here(world)("status").out
+    assert f"successor: {page}\n" in (world.root / "README.txt").read_text()
+    with opened(shutil.copy(world.root / "registry.xlsx", world.place / "look.xlsx")) as book:
+        assert str(book["Models"].cell(1, 1).value).endswith(f"successor: {page}")
+        assert str(book["Read me"].cell(1, 2).value).endswith(page)
+        assert not any(cell.hyperlink for row in book["Read me"].rows for cell in row)
+
+
+# -- doubted, and left by everybody -----------------------------------------------------------------------
+
+
+def test_an_end_that_a_thief_signed_is_doubted_wherever_it_is_told(copy: World, tmp_path: Path) -> None:
+    run = here(copy)
+    since = json.loads(copy.ledger(1).read_bytes())["at"]
+    words = ("approver", "revoke", LEAD, "--reason", "key stolen", "--compromised-since", since)
+    assert run(*words, *signing(copy, LEAD2)).status == 0
+    doubt = f"IN DOUBT (its key was compromised since {since[:10]}); successor: {PLACE}"
+    assert doubt in (copy.root / "README.txt").read_text()
+    assert not list(copy.root.glob("README.*.set-aside.txt"))
+    with opened(shutil.copy(copy.root / "registry.xlsx", copy.place / "look.xlsx")) as book:
+        assert doubt in str(book["Models"].cell(1, 1).value)
+    seen = run("status", "--json").document
+    assert seen["closed"]["doubted_since"] == since
+    assert seen["next"][0].endswith(f"--continues {copy.root}")
+    assert "IN DOUBT" in run("status").out.splitlines()[2]
+    refused = run("tag", "churn@1", "a=b", "--json")
+    assert (refused.status, refused.codes) == (3, ["MR-P080"])
+    assert "in doubt; ask its leads, who go on with init --continues" in refused.error["message"]
+    verified = run("verify", "--json")
+    assert verified.status == 4
+    told = [one["message"] for one in verified.document["findings"] if one["code"] == "MR-F063"]
+    assert doubt in told[0]
+    serious = [one["message"] for one in verified.document["findings"] if "the end of this register" in one["message"]]
+    assert "--continues" in serious[0]
+    made = run("init", tmp_path / "next", "--risk", "high", "--lead", f"Lead <{LEAD2}>", "--lead-key",
+               copy.public(LEAD2), "--continues", copy.root, "--json", cwd=tmp_path)  # fmt: skip
+    assert made.status == 0, made.err
+    assert run("--registry", tmp_path / "next", "status", "--json").document["closed"] is None
+
+
+def test_the_last_lead_goes_and_is_told_what_nobody_signs_any_more(copy: World) -> None:
+    run = here(copy)
+    run("approver", "revoke", LEAD2, "--reason", "left", *signing(copy))
+    asked = run("approver", "revoke", LEAD, "--reason", "left", "--json")
+    told = f"{LEAD} is the last lead of a closed register: no revocation can be signed here any more, and churn@1 stays"
+    assert asked.document["warnings"][0].startswith(told)
+    assert told in run("approval", "show", asked.document["id"]).out.replace("\n", " ")
+    done = run("approver", "revoke", LEAD, "--reason", "left", *signing(copy))
+    assert (done.status, done.err.count("is the last lead")) == (0, 1), done.err
+    assert done.err.index("is the last lead") < done.err.index("left") + 400
+    run("deploy", "churn@1", "--environment", "production", "--end")
+    wanted = run("archive", "churn@1", "--reason", "moved", "--json")
+    assert (wanted.status, wanted.codes) == (9, ["MR-W001"])
+    for words in (("approver", "revoke", SME, "--reason", "r", *signing(copy)), ("verify",), ("note", "churn@1", "n")):
+        assert run(*words).status in (0, 3, 5), words
+    assert run("verify").status == 0
 
 
 # -- what people see --------------------------------------------------------------------------------------
@@ -356,6 +510,20 @@ def test_sync_takes_a_note_and_tells_the_rest(copy: World) -> None:
     assert any("Notes" in one.message or one.column == "Notes" for one in again.outcome.problems)
     assert "second one" in cell(book, "Models", "churn@1", "Notes")
     assert [one for one in copy.as_().verify().findings if one.severity.value == "error"] == []
+
+
+def test_what_people_wrote_and_nobody_read_is_told_before_the_end(world: World) -> None:
+    run, book = here(world), world.root / "registry.xlsx"
+    asked = run(*CLOSE, "--json").document
+    assert not [one for one in asked["warnings"] if "in the workbook" in one]
+    edit(book, {("Models", "churn@1", "Owner"): "somebody", ("Models", "churn@1", "Notes"): "mine"})
+    type_row(book, {"Model": "churn", "Version": "9"})
+    told = "3 edits wait in the workbook (mreg sync takes them in; afterwards it takes notes only)"
+    assert told in " ".join(run("approval", "show", asked["id"]).out.split())
+    done = run(*CLOSE, *signing(world))
+    assert (done.status, done.err.count(told)) == (0, 1)
+    assert "mreg sync takes notes, keeps a copy and puts the rest right" in done.err
+    assert "in the workbook" not in run(*CLOSE, *signing(world)).err
 
 
 def test_a_command_killed_between_event_and_view_is_caught_up(copy: World, closed: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from adopt_team import adopted, confirm
 from life_line import call
 from world import CARD, LEAD, World, gate
 
@@ -40,6 +41,42 @@ def test_a_lead_sees_what_is_missing_before_signing(bare: World) -> None:
     assert "MISSING  no report of the fairness gate" in screen
     assert "NOT complete: limitations" in screen
     assert "none recorded" in screen
+
+
+def test_who_asks_is_told_what_no_signature_makes_up_for(bare: World) -> None:
+    done = call("approval", "request", "churn@1", "--to", "staging", "--json", cwd=bare.root)
+    (told,) = done.document["warnings"]
+    assert told.startswith("before staging, beside the signature: no report of the fairness gate; no report of the sec")
+    assert (done.status, done.document["next"]) == (0, "mreg attach churn@1 --gates REPORT.json")
+
+
+def test_what_an_adopted_version_lacks_is_told_before_a_lead_signs(tmp_path: Path) -> None:
+    world, _, adoption = adopted(tmp_path)
+    confirm(world, adoption.result.id)
+    ref = "fraud-eu@2024-Q1"
+    asked = call("approval", "request", ref, "--to", "production", "--json", cwd=world.root)
+    name, (told,) = asked.document["id"], asked.document["warnings"]
+    refused = call("promote", ref, "--to", "production", cwd=world.root).err
+    reasons = [
+        "metrics is missing, which a registration needs",
+        "pipeline_run is missing, which a registration needs",
+        "was adopted in staging: staging's gates and approval are asked first",
+    ]
+    signed = call("approval", "sign", name, "--as", LEAD, "--key", world.key(LEAD), cwd=world.root)
+    assert (asked.status, signed.status) == (0, 0)
+    for reason in reasons:
+        for seen in (told, signed.err, call("approval", "show", name, cwd=world.root).out, refused):
+            assert reason in seen
+
+
+def test_an_open_deployment_is_told_before_an_archiving_is_signed(tmp_path: Path) -> None:
+    world = World(tmp_path / "world")
+    world.to_production()
+    world.as_().deploy("churn@1", environment="production")
+    asked = world.as_().approval_request("churn@1", to="archived").id or ""
+    assert world.as_().approval_show(asked)["review"]["missing"] == [
+        "churn@1 is deployed in production; end that first"
+    ]
 
 
 def test_a_whole_version_lacks_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import prebuilt
 import pytest
 from world import World
 
@@ -27,6 +28,10 @@ def world(tmp_path: Path) -> World:
 def small(tmp_path: Path) -> World:
     """A registry of minimal risk, no leads, three versions that need nothing but a file."""
     made = World(tmp_path / "small", risk="minimal", leads=(), pipelines=())
-    for version in ("1", "2", "3"):
-        made.as_().register("churn", version, made.artefact(version), owner="team")
+
+    def register() -> None:
+        for version in ("1", "2", "3"):
+            made.as_().register("churn", version, made.artefact(version), owner="team")
+
+    prebuilt.step(made, "three small versions", None, register)
     return made

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import prebuilt
 import pytest
 from sheets import cell, counts, edit, messages, nothing, table, type_row
 from world import LEAD, LEAD2, SME, World
@@ -20,7 +22,8 @@ def asked(tmp_path: Path) -> World:
     """A version with one open request, on a day that is known."""
     world = World(tmp_path / "asked", now=NOW)
     world.register("1")
-    world.made.append(world.as_().approval_request("churn@1", to="staging").id or "")
+    request = partial(world.as_().approval_request, "churn@1", to="staging")
+    world.made.append(prebuilt.step(world, "ask", None, request).id or "")
     return world
 
 

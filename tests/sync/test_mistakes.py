@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import prebuilt
 import pytest
 from sheets import cell, cell_at, columns, counts, edit, messages, nothing, opened, row_of, table, type_row
 from world import LEAD, World
@@ -25,7 +27,7 @@ def asked(tmp_path: Path) -> World:
     """A version with one open request, A4."""
     world = World(tmp_path / "asked", now=NOW)
     world.register("1")
-    world.as_().approval_request("churn@1", to="staging")
+    prebuilt.step(world, "ask", None, partial(world.as_().approval_request, "churn@1", to="staging"))
     return world
 
 

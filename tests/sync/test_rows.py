@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import prebuilt
 import pytest
 from sheets import (
     cell,
@@ -36,8 +37,12 @@ def book(world: World) -> Path:
 @pytest.fixture
 def many(small: World) -> World:
     """Eight versions, five of them with owners of their own."""
-    for version in range(4, 9):
-        small.as_().register("churn", str(version), small.artefact(str(version)), owner=f"owner {version}")
+
+    def register() -> None:
+        for version in range(4, 9):
+            small.as_().register("churn", str(version), small.artefact(str(version)), owner=f"owner {version}")
+
+    prebuilt.step(small, "five more", None, register)
     return small
 
 

@@ -30,6 +30,7 @@ _CAUSES: Final = (
     (("too many 500",), "it fails with 500 each time; its log says why"),
     (("too many 429",), "it has too many requests (429); repeat later"),
     (("too many 502", "too many 503", "too many 504"), "what stands before it says that it is away (502, 503 or 504)"),
+    (("Exceeded 30 redirects",), "it sends on from one address to the next, without end"),
     (("timed out", "timeout", "Timeout"), "no answer came in time"),
     (("ProxyError", "Cannot connect to proxy"), "the proxy in HTTP_PROXY or HTTPS_PROXY does not let through"),
     (

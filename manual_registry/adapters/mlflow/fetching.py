@@ -10,19 +10,17 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from manual_registry.adapters.mlflow.server import Server, told
+from manual_registry.adapters.mlflow.server import Server
+from manual_registry.adapters.mlflow.stores import unavailable
 from manual_registry.core.errors import (
     ModelSourceUnfit,
-    RegistryError,
-    ServerDown,
     ServerRefused,
-    ToolMissing,
+    StoreUnavailable,
     raise_for,
 )
 from manual_registry.core.manifest import path_problems, printable
@@ -96,12 +94,18 @@ def resolve(server: Server, source: str) -> Place:
     raise _unfit(source, "names a version that names a version, and so on")
 
 
+def names_version(source: str) -> bool:
+    """Tell whether ``source`` is another version of a registered model (``models:/NAME/N``)."""
+    return _VERSION.fullmatch(source) is not None
+
+
 def _of_run(server: Server, run_id: str, path: str) -> Place:
     """A folder of a run; in MLflow 3 it may be the name of a logged model that the run made instead."""
     run = server.client.get_run(run_id)
     place = Place(location=str(run.info.artifact_uri), below=_below(path))
-    if not path or server.repository(place.location).list_artifacts(path):
-        return place
+    with unavailable(server, "listing the files of the run", place.location):
+        if not path or server.repository(place.location).list_artifacts(path):
+            return place
     name, _, rest = path.partition("/")
     for one in run.outputs.model_outputs if run.outputs is not None else ():
         model = server.client.get_logged_model(one.model_id)
@@ -133,6 +137,8 @@ def require_reachable(server: Server, location: str, *, local: bool) -> None:
         parts, home = urlsplit(location), urlsplit(server.uri)
     except ValueError:
         raise _unfit(location, "no address") from None
+    if not location:
+        raise _unfit("its files", "the server names no place where they are")
     if parts.scheme in ("", "file") or len(parts.scheme) == 1:
         if not local:
             raise _unfit(
@@ -239,6 +245,8 @@ def _one(server: Server, repository: Any, found: Listing, path: str, target: Pat
         with unavailable(server, f"downloading {path}", found.place.location):
             target.parent.mkdir(parents=True, exist_ok=True)
             repository._download_file(there, str(target))
+    except StoreUnavailable:
+        raise
     except ServerRefused:
         if size < 0 and not target.exists():
             raise _unfit(path.rpartition("/")[0] or path, "an empty folder, which no artefact has") from None
@@ -261,26 +269,3 @@ def _require_plain(repository: Any, path: str) -> None:
         there /= part
         if there.is_symlink():
             raise _unfit(path, "a symbolic link; only files and directories are taken")
-
-
-@contextmanager
-def unavailable(server: Server, doing: str, location: str = "") -> Iterator[None]:
-    """Turn what MLflow and the libraries below it raise (boto3, azure, google) into errors of ours.
-
-    ``location``: where it is done; a store that is not the server's own may be down without the server being so.
-    """
-    try:
-        with told(server.uri, printable(doing)[:200]):
-            yield
-    except ServerDown as problem:
-        if location.partition(":")[0] in ("", "http", "https", "mlflow-artifacts"):
-            raise
-        raise ServerRefused(f"{printable(location)[:200]} does not answer", location=server.uri) from problem
-    except RegistryError:
-        raise
-    except ImportError as problem:
-        name = problem.name or "a library"
-        raise ToolMissing(f"{name} is needed for {printable(doing)[:200]}", hint=f"pip install {name}") from problem
-    except Exception as problem:  # whatever the library of a cloud's storage raises is no business of a traceback
-        first = " ".join(str(problem).split())[:300] or type(problem).__name__
-        raise ServerRefused(f"{printable(doing)[:200]}: {first}", location=server.uri) from problem

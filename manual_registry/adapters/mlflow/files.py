@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from manual_registry.adapters.mlflow.server import Server, told
-from manual_registry.core.errors import ServerRefused
+from manual_registry.adapters.mlflow.server import Server
+from manual_registry.adapters.mlflow.stores import unavailable
+from manual_registry.core.errors import ServerRefused, StoreUnavailable
 from manual_registry.core.handover.entities import File
 
 _CHUNK = 1 << 20
@@ -21,7 +22,7 @@ def listing(server: Server, location: str, below: str = "") -> dict[str, int]:
 
     The size -1 is a file that may be there: the listing does not tell, a download does.
     """
-    with told(server.uri, f"listing {below or 'the artefacts'}"):
+    with unavailable(server, f"listing {below or 'the artefacts'}", location):
         return dict(_walk(server.repository(location), below))
 
 
@@ -43,8 +44,11 @@ def _walk(repository: Any, below: str) -> Iterator[tuple[str, int]]:
 def upload(server: Server, location: str, file: File, locate: Callable[[str], Path]) -> None:
     """Upload ``file`` to ``location``: its bytes where they are made here, else what ``locate`` finds for its origin."""
     folder, name = posixpath.split(file.path)
-    repository = server.repository(location)
-    with told(server.uri, f"uploading {file.path}"), tempfile.TemporaryDirectory(prefix="manual-registry-") as scratch:
+    with (
+        unavailable(server, f"uploading {file.path}", location),
+        tempfile.TemporaryDirectory(prefix="manual-registry-") as scratch,
+    ):
+        repository = server.repository(location)
         local = locate(file.origin) if file.origin is not None else Path(scratch) / name
         if file.data is not None:
             local.write_bytes(file.data)
@@ -59,13 +63,16 @@ def hashed(
     server: Server, location: str, sizes: Mapping[str, int], progress: Callable[[int], None] | None = None
 ) -> Iterator[File]:
     """Download each file of ``sizes`` to a temporary place and hash it; gone again before the next one comes."""
-    repository = server.repository(location)
+    with unavailable(server, "downloading", location):
+        repository = server.repository(location)
     for path, size in sizes.items():
         with tempfile.TemporaryDirectory(prefix="manual-registry-") as scratch:
             local = Path(scratch) / "file"
             try:
-                with told(server.uri, f"downloading {path}"):
+                with unavailable(server, f"downloading {path}", location):
                     repository._download_file(path, str(local))
+            except StoreUnavailable:
+                raise
             except ServerRefused:
                 if size < 0:
                     continue

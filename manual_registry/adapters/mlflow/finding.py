@@ -8,45 +8,71 @@ is told by a check, which goes on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from manual_registry.adapters.mlflow.server import Server
-from manual_registry.core.errors import FormatTooNew, ServerDown
-from manual_registry.core.handover.mapping import MAPPING, MAPPING_TAG, MODEL, REGISTRY_ID, VERSION
+from manual_registry.core.errors import ForeignTarget, FormatTooNew, ServerDown, ServerRefused
+from manual_registry.core.handover.mapping import COMPOSITE_ID, MAPPING, MAPPING_TAG, MODEL, REGISTRY_ID, VERSION
+
+#: More entries of one list are nobody's register.
+MOST: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose it is: the registry and its model."""
+    """Whose it is: the registry and its model, and what tells the model's versions besides the tags that name them.
+
+    ``composites`` are their composite ids, ``names`` what their logged models are called (MLflow never changes that),
+    ``numbers`` MLflow's numbers as the ledger has them: each -> the version of ours.
+    """
 
     registry_id: str
     model: str
+    composites: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    versions: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note the versions that there are: asked for each object that is found."""
+        object.__setattr__(self, "versions", frozenset(self.composites.values()))
 
     def owns(self, tags: Mapping[str, str] | None) -> bool:
         """Tell whether the tags say so."""
         return bool(tags) and (tags.get(REGISTRY_ID), tags.get(MODEL)) == (self.registry_id, self.model)  # type: ignore[union-attr]
 
-    def version_of(self, tags: Mapping[str, str] | None) -> str | None:
-        """Return the version of ours that the tags name; None: none of ours."""
-        return tags.get(VERSION) if tags and self.owns(tags) else None
+    def votes(self, tags: Mapping[str, str] | None) -> list[str]:
+        """Return which versions of ours the tags name: none that this model does not have, nothing by another's tags."""
+        if not tags or not self.owns(tags):
+            return []
+        named = (tags.get(VERSION), self.composites.get(str(tags.get(COMPOSITE_ID))))
+        return [one for one in named if one is not None and one in self.versions]
 
     def filter(self) -> str:
         """Return MLflow's search expression for what has our tags."""
         return f"tags.`{REGISTRY_ID}` = '{self.registry_id}' and tags.`{MODEL}` = '{self.model}'"
 
 
-def pages(ask: Callable[[str | None], Any]) -> list[Any]:
-    """Return every entry of all pages; ``ask`` is called with each page's token, first with None."""
+def pages(ask: Callable[[str | None], Any], *, most: int = MOST) -> list[Any]:
+    """Return every entry of all pages; ``ask`` is called with each page's token, first with None.
+
+    Raises :class:`ServerRefused` where a page leads back to one that was read, or there is no end: more than ``most``.
+    """
     found: list[Any] = []
-    token: str | None = None
+    token, seen = None, set[str]()
     while True:
         page = ask(token)
         found.extend(page)
         token = page.token or None
         if token is None:
             return found
+        if token in seen:
+            raise ServerRefused(f"the MLflow server's pages lead in a circle (after {len(found)} entries)")
+        if len(found) > most or len(seen) > most:
+            raise ServerRefused(f"the MLflow server lists more than {most} entries and no end")
+        seen.add(token)
 
 
 def experiments(server: Server, owner: Owner, *, all_of_them: bool) -> list[Any]:
@@ -94,6 +120,45 @@ def most(votes: Iterable[str]) -> str | None:
     """Return what most of ``votes`` say; the first of several; None: there are none."""
     counted = Counter(votes).most_common(1)
     return counted[0][0] if counted else None
+
+
+def refusals(owner: Owner, experiment: Any, foreign: Sequence[str]) -> list[ForeignTarget]:
+    """Say why nothing may be written: ``foreign`` are the places that are somebody else's, ``experiment`` what was found."""
+    found = []
+    deleted = experiment is not None and experiment.lifecycle_stage != "active"
+    words = {"experiment": "an experiment", "registered_model": "a registered model"}
+    named = [words[place] for place in foreign if not (deleted and place == "experiment")]
+    no_tag = f"no tag {REGISTRY_ID} = {owner.registry_id}"
+    if named:
+        found.append(
+            ForeignTarget(
+                f"MLflow has {' and '.join(named)} {owner.model!r} that this registry did not make ({no_tag}); nothing was"
+                " written for it. Rename it there first",
+                location=owner.model,
+            )
+        )
+    if deleted:
+        number = experiment.experiment_id
+        restore = f"mlflow experiments restore --experiment-id {number}"
+        if "experiment" in foreign:
+            found.append(
+                ForeignTarget(
+                    f"MLflow has an experiment {owner.model!r} that this registry did not make ({no_tag}). It was deleted"
+                    " there: no list shows it, and its name is kept. Restore it and give it another name, or delete it for"
+                    f" good on the server (mlflow gc --experiment-ids {number})",
+                    location=owner.model,
+                    hint=f"{restore} && mlflow experiments rename --experiment-id {number} --new-name {owner.model}-other",
+                )
+            )
+        else:
+            found.append(
+                ForeignTarget(
+                    f"MLflow's experiment {experiment.name!r} was deleted and its name is kept; restore it first",
+                    location=owner.model,
+                    hint=restore,
+                )
+            )
+    return found
 
 
 def require_no_newer(model: str, tags: Iterable[Mapping[str, str]], *, check: bool) -> None:

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from manual_registry.adapters.mlflow import fetching
-from manual_registry.adapters.mlflow.fetching import Listing, Place, unavailable
+from manual_registry.adapters.mlflow.fetching import Listing, Place
 from manual_registry.adapters.mlflow.finding import pages
+from manual_registry.adapters.mlflow.histories import Histories
 from manual_registry.adapters.mlflow.reading import run_entity
 from manual_registry.adapters.mlflow.server import Server
-from manual_registry.core.errors import ModelUnknown, RegistryError, ServerDown, ServerRefused
+from manual_registry.adapters.mlflow.stores import unavailable
+from manual_registry.core.errors import ModelUnknown, RegistryError, ServerDown, ServerRefused, Unavailable
 from manual_registry.core.handover import back, mapping
-from manual_registry.core.handover.entities import File, Logged, Metric, Registered, VersionEntities
+from manual_registry.core.handover.entities import File, History, Logged, Metric, Registered, VersionEntities
 from manual_registry.core.handover.offered import Offer, Offered, OfferedModel
 from manual_registry.core.manifest import printable
 
@@ -53,8 +55,10 @@ def offered(server: Server, names: Sequence[str], progress: Callable[[int, int],
     versions: list[Offered] = []
     listings: dict[tuple[str, int], Listing] = {}
     papers: dict[tuple[str, int], Listing] = {}
+    histories = Histories(server)
     for done, (model, one) in enumerate(found, 1):
-        version, files, ours = _version(server, model, one)
+        with unavailable(server, f"reading version {one.version} of {model.name}"):
+            version, files, ours = _version(server, model, one, histories)
         versions.append(version)
         if files is not None:
             listings[version.name, version.number] = files
@@ -78,14 +82,15 @@ def _model(server: Server, name: str) -> OfferedModel:
         raise ModelUnknown(
             f"the MLflow server has no registered model {printable(name)!r}", location="--model", hint="mlflow ui"
         )
-    tags = {str(key): str(value) for key, value in found.tags.items()}
-    return OfferedModel(
-        name=name,
-        description=str(found.description or ""),
-        tags=tags,
-        aliases={str(alias): int(number) for alias, number in found.aliases.items()},
-        prompt=tags.get(_PROMPT, "").lower() == "true",
-    )
+    with unavailable(server, f"reading the registered model {name}"):
+        tags = {str(key): str(value) for key, value in found.tags.items()}
+        return OfferedModel(
+            name=name,
+            description=str(found.description or ""),
+            tags=tags,
+            aliases={str(alias): int(number) for alias, number in found.aliases.items()},
+            prompt=tags.get(_PROMPT, "").lower() == "true",
+        )
 
 
 def _or_none(server: Server, doing: str, ask: Callable[..., Any], *arguments: Any) -> Any:
@@ -104,22 +109,34 @@ def _versions(server: Server, name: str) -> list[Any]:
     wanted = None if {"'", '"'} <= set(name) else f'name = "{name}"' if "'" in name else f"name = '{name}'"
     with unavailable(server, f"listing the versions of {name}"):
         found = pages(lambda token: server.client.search_model_versions(wanted, max_results=_PAGE, page_token=token))
-    return sorted((one for one in found if one.name == name), key=lambda one: int(one.version))
+        numbered = {int(one.version): one for one in found if one.name == name}  # one that comes up twice is one
+    return [numbered[number] for number in sorted(numbered)]
 
 
-def _version(server: Server, model: OfferedModel, found: Any) -> tuple[Offered, Listing | None, Listing | None]:
+def _version(
+    server: Server, model: OfferedModel, found: Any, histories: Histories
+) -> tuple[Offered, Listing | None, Listing | None]:
     number, tags = int(found.version), {str(key): str(value) for key, value in found.tags.items()}
     problems: list[str] = []
-    run = _part(server, "its run", server.client.get_run, found.run_id, problems)
+    waits: list[RegistryError] = []
+    run = _part(server, "its run", server.client.get_run, found.run_id, problems, waits)
     source, model_id = str(found.source or ""), getattr(found, "model_id", None)
     if not model_id and source.startswith("models:/m-"):
         model_id = source.removeprefix("models:/").strip("/")
-    logged = _part(server, "its logged model", server.client.get_logged_model, model_id, problems)
-    listing, problem = _files(server, source)
+    logged = _part(server, "its logged model", server.client.get_logged_model, model_id, problems, waits)
+    listing, problem, code = _files(server, found, source)
     parts = (tags, run.data.tags if run is not None else {}, logged.tags if logged is not None else {})
     exported = any(back.identity(one or {}) for one in parts)
-    ours = _ours(server, run) if run is not None and exported else None
-    papers = _papers(server, ours, problems) if ours is not None else {}
+    ours = _ours(server, run, waits) if run is not None and exported else None
+    papers = _papers(server, ours, problems, waits) if ours is not None else {}
+    history = History()
+    if run is not None and not exported:  # what this tool exported stands in its record.json
+        try:
+            history = histories.of(str(found.run_id), run_entity(run))
+        except ServerRefused as refusal:
+            waits.append(refusal)
+    if problem is None and waits:  # an entry is for ever: what cannot be read now is not left out of it
+        problem, code = waits[0].message, waits[0].code
     registered = Registered(tags=tags, description=str(found.description or ""))
     entities = VersionEntities(
         model=model.name,
@@ -147,13 +164,18 @@ def _version(server: Server, model: OfferedModel, found: Any) -> tuple[Offered, 
         model_metrics=tuple(_metric(one) for one in logged.metrics or ()) if logged is not None else (),
         files=dict(listing.files) if listing is not None else {},
         papers=papers,
+        history=history,
         problem=problem,
+        problem_code=code,
         remarks=tuple(problems),
     )
     return made, listing, ours
 
 
-def _part(server: Server, what: str, ask: Callable[[str], Any], id_: Any, problems: list[str]) -> Any:
+def _part(
+    server: Server, what: str, ask: Callable[[str], Any], id_: Any, problems: list[str], waits: list[RegistryError]
+) -> Any:
+    """Read the run or the logged model of a version; what is gone is told, what cannot be read keeps the version back."""
     if not id_:
         return None
     try:
@@ -161,10 +183,13 @@ def _part(server: Server, what: str, ask: Callable[[str], Any], id_: Any, proble
     except ServerDown:
         raise
     except RegistryError as problem:
-        problems.append(f"{what}: {problem.message}")
+        waits.append(problem)
         return None
     if found is None:
         problems.append(f"{what} ({printable(str(id_))}) is not there any more")
+    elif str(found.info.run_id if hasattr(found, "info") else found.model_id) != str(id_):
+        waits.append(ServerRefused(f"asked for {what}, the MLflow server answers with something else"))
+        return None
     return found
 
 
@@ -176,29 +201,36 @@ def _plain(path: str, size: int) -> File:
     return File(path=f"{mapping.OURS}{path}", size=size, sha256=None)
 
 
-def _files(server: Server, source: str) -> tuple[Listing | None, str | None]:
-    """List a version's files; the second is why they cannot be had."""
+def _files(server: Server, found: Any, source: str) -> tuple[Listing | None, str | None, str | None]:
+    """List a version's files; the second is why they cannot be had, the third the code of what keeps them for now."""
     if not source:
-        return None, "names no files"
+        return None, "names no files", None
     try:
-        return fetching.listed(server, fetching.resolve(server, source)), None
+        if fetching.names_version(source):  # a copy: its files are known also when the original was deleted
+            ask = server.client.get_model_version_download_uri
+            source = str(_or_none(server, "looking for its files", ask, found.name, found.version) or source)
+        return fetching.listed(server, fetching.resolve(server, source)), None, None
     except ServerDown:
         raise
     except RegistryError as problem:
-        return None, "; ".join(reason.message for reason in problem.reasons[:3])
+        gone = getattr(problem.__cause__, "error_code", "") in _GONE
+        code = problem.code if isinstance(problem, Unavailable) and not gone else None
+        return None, "; ".join(reason.message for reason in problem.reasons[:3]), code
 
 
-def _ours(server: Server, run: Any) -> Listing | None:
+def _ours(server: Server, run: Any, waits: list[RegistryError]) -> Listing | None:
     """List this tool's own files of a run; None where there are none, or none that can be had."""
     try:
         return fetching.listed(server, Place(location=str(run.info.artifact_uri), below=mapping.OURS.rstrip("/")))
     except ServerDown:
         raise
-    except RegistryError:
-        return None  # the version comes as MLflow's fields tell it
+    except RegistryError as problem:
+        if isinstance(problem, Unavailable):
+            waits.append(problem)
+        return None  # there are none: the version comes as MLflow's fields tell it
 
 
-def _papers(server: Server, ours: Listing, problems: list[str]) -> dict[str, bytes]:
+def _papers(server: Server, ours: Listing, problems: list[str], waits: list[RegistryError]) -> dict[str, bytes]:
     """Read the papers, which are small; evidence is left where it is."""
     wanted = [path for path, size in ours.files.items() if not path.startswith("evidence/") and size <= _LARGEST]
     try:
@@ -206,7 +238,10 @@ def _papers(server: Server, ours: Listing, problems: list[str]) -> dict[str, byt
     except ServerDown:
         raise
     except RegistryError as problem:
-        problems.append(f"its papers could not be read: {problem.message}")
+        if isinstance(problem, Unavailable):
+            waits.append(problem)
+        else:
+            problems.append(f"its papers could not be read: {problem.message}")
         return {}
 
 

@@ -1,8 +1,8 @@
 """What an MLflow server holds of a model of ours, found by tags and links, and given as entities.
 
 Rules held here: nothing on this machine remembers what was exported where; a model version's run and logged model are
-those that it names, which MLflow never changes, and which version of ours it is, two of its three parts decide: so one
-edited tag neither hides a version nor doubles it.
+those that it names, which MLflow never changes, and which version of ours it is, most of what they say decides
+(:mod:`manual_registry.adapters.mlflow.sorting`): so no edited tag hides a version or doubles it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Any
 
 from manual_registry.adapters.mlflow import finding
 from manual_registry.adapters.mlflow.finding import Owner, pages
+from manual_registry.adapters.mlflow.histories import Histories
 from manual_registry.adapters.mlflow.server import Server, told
+from manual_registry.adapters.mlflow.sorting import model_id_of, sort_in
 from manual_registry.core.errors import ForeignTarget
 from manual_registry.core.handover import through
 from manual_registry.core.handover.comparing import Mismatch
@@ -27,7 +29,7 @@ from manual_registry.core.handover.entities import (
     Run,
     VersionEntities,
 )
-from manual_registry.core.handover.mapping import REGISTRY_ID, THROUGH, VERSION
+from manual_registry.core.handover.mapping import GATE, VERSION
 
 _PAGE = 1000
 
@@ -47,15 +49,20 @@ class Shelf:
     """All that is there for one model; ``versions`` by our version.
 
     ``doubles`` are further experiments and registered models of ours, ``foreign`` those of its name that are somebody
-    else's: each as (what it is, its name).
+    else's: each as (what it is, its name). ``claims`` are runs, logged models and model versions with this registry's tags
+    that are none of its versions: as (place, what it is, the version that the tags name).
     """
 
     model: str
+    owner: Owner
     experiment: Any = None
     registered: Any = None
     versions: dict[str, Held] = field(default_factory=dict)
     doubles: list[tuple[str, str]] = field(default_factory=list)
     foreign: list[tuple[str, str]] = field(default_factory=list)
+    claims: list[tuple[str, str, str]] = field(default_factory=list)
+    #: Why an export may not write here.
+    refusals: list[ForeignTarget] = field(default_factory=list)
 
     def held(self, version: str) -> Held:
         """Return the parts of ``version``, perhaps none."""
@@ -75,22 +82,33 @@ class Shelf:
             flat |= {("registered_model.alias", name): str(n) for name, n in self.registered.aliases.items()}
         return flat
 
-    def told(self, head: int) -> list[Mismatch]:
-        """Return what is there twice, what has the model's name and is somebody else's, and what was exported through.
+    def told(self, head: int, marks: Mapping[tuple[str, str | None], tuple[int, str]]) -> list[Mismatch]:
+        """Return what is there twice, what has the model's name and is somebody else's, and edits of the export's own tags.
 
-        ``head`` is the last event of the ledger: no export can have known a later one.
+        ``head`` is the last event of the ledger: no export can have known a later one. ``marks`` are those that the ledger
+        says were written (:attr:`Exported.marks`): an export that was not recorded writes later ones.
         """
         found = []
         for place, name in self.doubles:
             found.append(self._told(None, place, name, "doubled", "another one with this registry's tags"))
         for place, name in self.foreign:
             found.append(self._told(None, place, name, "foreign", "this registry did not make it"))
+        for place, name, said in self.claims:
+            found.append(self._told(None, place, name, "added", f"has this registry's tags and is none of it: {said}"))
         for version, place, tags in self._tagged():
-            value = tags.get(THROUGH)
-            if value is not None and not 0 < (through.through(tags) or 0) <= head:
-                one = self._told(version, place, THROUGH, "changed", str(value))
-                found.append(replace(one, expected=f"an event's number, at most {head}"))
+            for edit in through.edits(tags, head, marks.get((self.model, version))):
+                one = self._told(version, place, edit.name, "changed" if edit.found else "missing", edit.found)
+                found.append(replace(one, expected=edit.expected))
         return found
+
+    def empty(self) -> bool:
+        """Tell whether nothing of ours is there, and nothing that has our name."""
+        parts = (self.experiment, self.registered, *self.versions.values())
+        return all(one is None for one in parts) and not self.foreign and not self.claims
+
+    def gone(self, place: str) -> Mismatch:
+        """Return that the experiment or registered model is not there."""
+        return replace(self._told(None, place, self.model, "missing", None), expected=self.model)
 
     def ahead(self, head: int) -> int | None:
         """Return an event after ``head`` through which something was exported, or begun to be; None: there is none."""
@@ -99,6 +117,10 @@ class Shelf:
             version = held.registered.tags if held.registered is not None else None
             known += through.of_version(version, held.run.data.tags if held.run is not None else None)
         return max((one.seq for one in known if one.seq > head), default=None)
+
+    def marked(self, version: str | None) -> list[Mapping[str, str]]:
+        """Return the tags of what bears the export's own: of the model, or of a version's two parts."""
+        return [tags for named, _, tags in self._tagged() if named == version]
 
     def _tagged(self) -> Iterator[tuple[str | None, str, Mapping[str, str]]]:
         """Yield what bears a tag of the export's own: the version, the place, all tags."""
@@ -110,21 +132,21 @@ class Shelf:
             if held.run is not None:
                 yield version, "run.tag", held.run.data.tags
 
-    def _told(self, version: str | None, place: str, name: str, problem: str, found: str) -> Mismatch:
+    def _told(self, version: str | None, place: str, name: str, problem: str, found: str | None) -> Mismatch:
         return Mismatch(
             model=self.model, version=version, place=place, name=name, problem=problem, expected=None, found=found
         )
 
 
-def shelf(server: Server, registry_id: str, model: str, *, check: bool = False) -> Shelf:
-    """Find what is there for ``model``; see :mod:`manual_registry.adapters.mlflow.finding`.
+def shelf(server: Server, owner: Owner, *, check: bool = False) -> Shelf:
+    """Find what is there for a model of ours; see :mod:`manual_registry.adapters.mlflow.finding`.
 
-    Raises :class:`ForeignTarget` for an experiment or registered model of that name which is not this registry's, or
-    that was deleted and blocks the name; with ``check`` both are in the shelf instead. :class:`FormatTooNew` where a
-    newer tool exported it.
+    An experiment or registered model of that name which is not this registry's, or that was deleted and blocks the name,
+    is among the shelf's ``refusals``. ``check``: those of other names are looked for, too. Raises :class:`FormatTooNew`
+    where a newer tool exported it.
     """
-    owner, found = Owner(registry_id, model), Shelf(model=model)
-    with told(server.uri, f"looking for {model}"):
+    found = Shelf(model=owner.model, owner=owner)
+    with told(server.uri, f"looking for {owner.model}"):
         models = finding.registered_models(server, owner, all_of_them=check)
         if models:
             # The search leaves aliases out on some servers.
@@ -140,11 +162,11 @@ def shelf(server: Server, registry_id: str, model: str, *, check: bool = False) 
         found.experiment = _experiment(server, owner, places, runs, versions)
         logged = _with_named(
             _logged_models(server, places),
-            (_model_id(one) for one in versions),
+            (model_id_of(one) for one in versions),
             lambda each: str(each.model_id),
             server.client.get_logged_model,
         )
-    _sort_in(found, owner, runs, logged, versions)
+    sort_in(found, owner, runs, logged, versions)
     found.doubles = [("registered_model", one.name) for one in models[1:]]
     if found.experiment is not None:
         kept = found.experiment.experiment_id
@@ -185,22 +207,16 @@ def _experiment(server: Server, owner: Owner, places: list[Any], runs: Sequence[
 
 
 def _require_ours(found: Shelf, owner: Owner, runs: Sequence[Any], versions: Sequence[Any], *, check: bool) -> None:
+    """Leave out what is somebody else's, and note what keeps an export from writing."""
     mine = [one for one in found.versions.values() if one.registered is not None]
-    what = []
     if found.experiment is not None and not owner.owns(found.experiment.tags):
         here = [one for one in runs if one.info.experiment_id == found.experiment.experiment_id]
         if 2 * sum(owner.owns(one.data.tags) for one in here) <= len(here):
-            what.append(("experiment", "an experiment"))
+            found.foreign.append(("experiment", found.model))
     if found.registered is not None and not owner.owns(found.registered.tags) and 2 * len(mine) <= len(versions):
-        what.append(("registered_model", "a registered model"))
-    if what and not check:
-        raise ForeignTarget(
-            f"MLflow has {' and '.join(word for _, word in what)} {found.model!r} that this registry did not make (no tag"
-            f" {REGISTRY_ID} = {owner.registry_id}); nothing was written for it. Rename it there first",
-            location=found.model,
-        )
-    for place, _ in what:
-        found.foreign.append((place, found.model))
+        found.foreign.append(("registered_model", found.model))
+    found.refusals = finding.refusals(owner, found.experiment, [place for place, _ in found.foreign])
+    for place, _ in found.foreign:
         if place == "experiment":
             found.experiment = None
         else:
@@ -209,12 +225,6 @@ def _require_ours(found: Shelf, owner: Owner, runs: Sequence[Any], versions: Seq
         one for one in (found.experiment, found.registered, *(each.registered for each in mine)) if one is not None
     ]
     finding.require_no_newer(found.model, (one.tags for one in parts), check=check)
-    if not check and found.experiment is not None and found.experiment.lifecycle_stage != "active":
-        raise ForeignTarget(
-            f"MLflow's experiment {found.experiment.name!r} was deleted and its name is kept; restore it first",
-            location=found.model,
-            hint=f"mlflow experiments restore --experiment-id {found.experiment.experiment_id}",
-        )
 
 
 def refresh(server: Server, found: Shelf) -> None:
@@ -249,68 +259,17 @@ def _model_versions(server: Server, found: Shelf, only: str = "") -> list[Any]:
     return pages(lambda token: server.client.search_model_versions(wanted, max_results=_PAGE, page_token=token))
 
 
-def again(server: Server, found: Shelf, registry_id: str, version: str) -> Held:
+def again(server: Server, found: Shelf, version: str) -> Held:
     """Look once more for the parts of ``version``, right before one is made: another export may have come first."""
     tag = f"`{VERSION}` = '{version}'"
     with told(server.uri, f"looking for {found.model}@{version}"):
         runs = _runs(server, [found.experiment] if found.experiment is not None else [], f"tags.{tag}")
         logged = _logged_models(server, [found.experiment] if found.experiment is not None else [], f"tags.{tag}")
         versions = _model_versions(server, found, f" and tags.{tag}")
-    fresh = Shelf(model=found.model, experiment=found.experiment, registered=found.registered)
-    _sort_in(fresh, Owner(registry_id, found.model), runs, logged, versions)
+    fresh = Shelf(model=found.model, owner=found.owner, experiment=found.experiment, registered=found.registered)
+    sort_in(fresh, found.owner, runs, logged, versions)
     found.versions[version] = fresh.held(version)
     return found.versions[version]
-
-
-def _sort_in(found: Shelf, owner: Owner, runs: Sequence[Any], logged: Sequence[Any], versions: Sequence[Any]) -> None:
-    placed = _sort_versions(found, owner, runs, logged, versions)
-    # A run that was deleted and that no model version names was put away: it is as if it had not been.
-    for one in sorted((one for one in runs if one.info.lifecycle_stage == "active"), key=lambda each: each.info.run_id):
-        version = owner.version_of(one.data.tags)
-        if version is not None and one.info.run_id not in placed:
-            held = found.held(version)
-            if held.run is None and held.registered is None:
-                held.run = one
-            else:
-                held.doubles.append(f"run {one.info.run_id}")
-    for one in sorted(logged, key=lambda each: (each.creation_timestamp, each.model_id)):
-        version = owner.version_of(one.tags)
-        if version is not None and one.model_id not in placed:
-            held = found.held(version)
-            if held.logged is None and held.registered is None:
-                held.logged = one
-            else:
-                held.doubles.append(f"logged model {one.model_id}")
-
-
-def _sort_versions(
-    found: Shelf, owner: Owner, runs: Sequence[Any], logged: Sequence[Any], versions: Sequence[Any]
-) -> set[str]:
-    """Place the model versions with the run and logged model that each names; return the ids of those."""
-    by_run = {one.info.run_id: one for one in runs}
-    by_model = {one.model_id: one for one in logged}
-    placed: set[str] = set()
-    for one in sorted(versions, key=lambda each: int(each.version)):
-        run, model = by_run.get(one.run_id), by_model.get(_model_id(one))
-        tags = (one.tags, run.data.tags if run else None, model.tags if model else None)
-        votes = (owner.version_of(each) for each in tags)
-        version = finding.most(vote for vote in votes if vote is not None)
-        if version is None:
-            continue
-        held = found.held(version)
-        if held.registered is not None:
-            held.doubles.append(f"model version {one.version}")
-            continue
-        held.registered, held.run, held.logged = one, run, model
-        placed |= {str(one.run_id), str(_model_id(one))}
-    return placed
-
-
-def _model_id(version: Any) -> str | None:
-    if getattr(version, "model_id", None):
-        return str(version.model_id)
-    source = str(version.source or "")
-    return source.removeprefix("models:/") if source.startswith("models:/m-") else None
 
 
 def refreshed(server: Server, held: Held) -> Held:
@@ -328,17 +287,27 @@ def refreshed(server: Server, held: Held) -> Held:
 
 
 def entities(
-    model: str, version: str, held: Held, *, run_files: Iterable[File] = (), model_files: Iterable[File] = ()
+    server: Server,
+    model: str,
+    version: str,
+    held: Held,
+    *,
+    run_files: Iterable[File] = (),
+    model_files: Iterable[File] = (),
 ) -> VersionEntities:
     """Give what is held as entities, with the files that were listed or downloaded."""
     return VersionEntities(
         model=model,
         version=version,
-        run=run_entity(held.run, run_files) if held.run is not None else None,
+        run=_with_earlier(server, run_entity(held.run, run_files), held.run.info.run_id)
+        if held.run is not None
+        else None,
         logged=Logged(
             name=held.logged.name,
             status=str(held.logged.status),
             tags=dict(held.logged.tags or {}),
+            params=dict(held.logged.params or {}),
+            metrics=tuple(_linked(held)),
             files=tuple(model_files),
         )
         if held.logged is not None
@@ -347,6 +316,28 @@ def entities(
         if held.registered is not None
         else None,
     )
+
+
+def _linked(held: Held) -> Iterator[Metric]:
+    """Yield the last value of each metric that the version's own run linked to its logged model.
+
+    Other runs may link theirs to it (an evaluation months later), which is their business.
+    """
+    own = held.run.info.run_id if held.run is not None else None
+    ordered = sorted(held.logged.metrics or (), key=lambda one: (one.step, one.timestamp))
+    last = {one.key: one for one in ordered if not one.run_id or one.run_id == own}
+    for one in last.values():
+        yield Metric(name=one.key, value=one.value, timestamp=one.timestamp, step=one.step)
+
+
+def _with_earlier(server: Server, run: Run, run_id: str) -> Run:
+    """Return the run with the values of a gate's earlier reports, which MLflow gives metric by metric only."""
+    several = tuple(one for one in run.metrics if one.step and one.name.startswith(GATE))
+    if not several:
+        return run
+    values = Histories(server).of(run_id, replace(run, metrics=several)).values
+    last = {one.name: one.step for one in several}
+    return replace(run, earlier=tuple(one for all_ in values.values() for one in all_ if one.step < last[one.name]))
 
 
 def run_entity(run: Any, files: Iterable[File] = ()) -> Run:

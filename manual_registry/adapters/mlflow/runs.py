@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from manual_registry.adapters.mlflow.fetching import Place, require_reachable, unavailable
+from manual_registry.adapters.mlflow.fetching import Place, require_reachable
 from manual_registry.adapters.mlflow.finding import pages
 from manual_registry.adapters.mlflow.opening import Opened
 from manual_registry.adapters.mlflow.reading import run_entity
-from manual_registry.core.errors import Ambiguous, RunUnfit, RunUnknown, raise_for
+from manual_registry.adapters.mlflow.stores import unavailable
+from manual_registry.core.errors import Ambiguous, RunUnfit, RunUnknown, ServerRefused, raise_for
 from manual_registry.core.handover.entities import Metric, Run
 from manual_registry.core.handover.runs import Chosen
 from manual_registry.core.manifest import path_problems, printable
@@ -27,7 +29,7 @@ _GONE: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 #: So many entries of the run's files are looked at for models; whoever has more names the folder.
 _LOOKED_AT: Final = 10_000
 _DEEPEST: Final = 12
-_SHOWN: Final = 20
+_SHOWN: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +64,8 @@ def find_run(opened: Opened, run_id: str) -> Found:
             if problem.error_code not in _GONE:
                 raise
             raise RunUnknown(f"{opened.server.uri} has no run {run_id}", location="--from-run") from problem
+        if str(raw.info.run_id) != run_id:
+            raise ServerRefused(f"asked for the run {run_id}, the MLflow server answers with something else")
         run = run_entity(raw)
     if run.lifecycle != "active":
         raise _unfit(run_id, "was deleted in MLflow", hint=f"mlflow runs restore --run-id {run_id}")
@@ -87,11 +91,10 @@ def choose(opened: Opened, found: Found, path: str | None) -> Candidate:
             wanted = _named(opened, found, path) if path else _in_files(opened, found)
     if len(wanted) > 1:
         raise Ambiguous(
-            f"the run {found.run_id} has several models{f' {path!r}' if path else ''}; name one of them as PATH:"
-            f" {_list(_called(one) for one in wanted)}",
+            f"the run {found.run_id} has {len(wanted)} models{f' {path!r}' if path else ''}; name one of them as PATH:"
+            f" {_list(_as_path(one) for one in wanted)}",
             location=found.run_id,
-            hint=f"mreg register MODEL VERSION {wanted[0].chosen.id or wanted[0].chosen.name} --from-run {found.run_id}",
-            details={"models": [_called(one) for one in wanted]},
+            details={"models": [_called(one) for one in wanted], "first": wanted[0].chosen.id or wanted[0].chosen.name},
         )
     if not wanted:
         raise _none(opened, found, path, logged)
@@ -103,6 +106,12 @@ def choose(opened: Opened, found: Found, path: str | None) -> Candidate:
 
 def _called(one: Candidate) -> str:
     return printable(f"{one.chosen.name} ({one.chosen.id})" if one.chosen.id else one.chosen.name)
+
+
+def _as_path(one: Candidate) -> str:
+    """Return what to type for a model, and what it is called; a logged model by its id, which no other has."""
+    name = printable(one.chosen.name)
+    return f"{one.chosen.id} ({name})" if one.chosen.id else shlex.quote(name)
 
 
 def _list(names: Iterable[str]) -> str:
@@ -205,6 +214,7 @@ def _children(opened: Opened, found: Found, folder: str) -> list[Any]:
     on_disk = opened.on_disk(Place(location=location), *_at(found, "").kept)
     if on_disk is None:
         require_reachable(opened.server, location, local=False)
-    repository = opened.server.repository(str(on_disk or location))
-    listed = repository.list_artifacts(folder or None)
+    with unavailable(opened.server, "listing the files of the run", str(on_disk or location)):
+        repository = opened.server.repository(str(on_disk or location))
+        listed = repository.list_artifacts(folder or None)
     return [one for one in listed if posixpath.dirname(one.path) == folder and posixpath.basename(one.path)]

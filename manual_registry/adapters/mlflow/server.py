@@ -33,7 +33,9 @@ from manual_registry.core.errors import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+#: The oldest server, and the oldest client: 3.0 reads artefacts from one server only.
 OLDEST = 3
+OLDEST_CLIENT = (3, 1)
 #: What MLflow's client is told unless the person told it something else: it would retry for minutes, print and report.
 _QUIET = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
@@ -43,6 +45,10 @@ _QUIET = {
     "MLFLOW_TRUNCATE_LONG_VALUES": "false",
 }
 _STATUS = re.compile(r"error code (\d{3})|^(\d{3}) (?:Client|Server) Error")
+#: More of what is wrong is not read.
+_LONGEST = 20_000
+#: A host with a port, or one with dots, and perhaps a path: an address whose beginning was forgotten.
+_BARE = re.compile(r"(localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+|[A-Za-z][A-Za-z0-9-]*(?=:\d))(:\d{1,5})?(/[\w./-]*)?")
 _DENIED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
 #: Answers after which a client asks again with GET, whatever it had asked.
 _MOVED = (301, 302, 303)
@@ -66,6 +72,12 @@ def plain_address(uri: str) -> tuple[str, bool]:
     except ValueError:
         parts, host, port = urlsplit(""), None, None
     if parts.scheme not in ("http", "https") or not host:
+        if _BARE.fullmatch(uri):
+            raise BadTrackingAddress(
+                f"--tracking-uri asks the whole address of an MLflow server; {uri!r} lacks the http:// or https://",
+                location="--tracking-uri",
+                hint=f"--tracking-uri http://{uri}",
+            )
         shown = uri.partition(":")[0][:20]
         raise BadTrackingAddress(
             f"--tracking-uri asks the http or https address of an MLflow server; {shown!r} is none"
@@ -142,8 +154,10 @@ def connect(uri: str) -> Server:
         version = _version(address)
         if int(version.partition(".")[0]) < OLDEST:
             raise ServerTooOld(
-                f"the server at {address} is MLflow {version}; logged models came with {OLDEST}.0",
+                f"the server at {address} is MLflow {version}; logged models came with {OLDEST}.0. Whoever keeps that server"
+                " installs a newer MLflow there and brings its database up to date",
                 location=address,
+                hint="pip install -U mlflow && mlflow db upgrade DATABASE",
                 details={"version": version},
             )
         client = mlflow.MlflowClient(tracking_uri=address, registry_uri=address)
@@ -153,14 +167,25 @@ def connect(uri: str) -> Server:
 
 
 def library() -> None:
-    """Import MLflow, told to be quiet and to send nothing; raises :class:`ToolMissing`."""
+    """Import MLflow, told to be quiet and to send nothing; raises :class:`ToolMissing`, also for one that is too old."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     try:
-        import mlflow  # noqa: F401
-    except ImportError:
-        raise ToolMissing("MLflow's client is not installed", hint="pip install 'manual-registry[mlflow]'") from None
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
+        import mlflow
+    except ImportError as problem:
+        absent = problem.name == "mlflow"
+        said = "is not installed" if absent else f"is installed, but cannot be loaded: {problem}"
+        raise ToolMissing(f"MLflow's client {said}", hint="pip install 'manual-registry[mlflow]'") from None
+    version = str(getattr(mlflow, "__version__", "0"))
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if numbers < OLDEST_CLIENT:
+        oldest = ".".join(str(number) for number in OLDEST_CLIENT)
+        raise ToolMissing(
+            f"MLflow's client is {version} here, and {oldest} is the oldest that serves",
+            hint="pip install -U 'manual-registry[mlflow]'",
+        )
+    for name in ("mlflow", "alembic.runtime.migration"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _version(address: str) -> str:
@@ -246,6 +271,7 @@ def told(address: str, doing: str = "") -> Iterator[None]:
 
 
 def _named(address: str, doing: str, text: str, code: str) -> Unavailable:
+    text = text[:_LONGEST]  # MLflow's client puts the whole answer into it
     found = _STATUS.search(text)
     status = int(found[1] or found[2]) if found else 0
     if status in (401, 403) or code in _DENIED:

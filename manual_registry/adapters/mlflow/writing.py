@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from manual_registry.adapters.mlflow.server import Server, told
 from manual_registry.core.errors import Busy
 from manual_registry.core.handover import limits, through
 from manual_registry.core.handover.entities import File, Key, ModelEntities, VersionEntities
-from manual_registry.core.handover.mapping import EXPORTING, THROUGH, VERIFIED
+from manual_registry.core.handover.mapping import EXPORTING, PRODUCTION_ALIAS, THROUGH, VERIFIED
 from manual_registry.core.handover.through import Begun
 
 Write = Mapping[Key, str | None]
@@ -31,7 +32,6 @@ class Writer:
     """Writes to one server; ``written`` counts the requests that did. ``through`` is the ledger's head, exported."""
 
     server: Server
-    registry_id: str
     through: int
     progress: Callable[[int], None] | None = None
     written: int = field(default=0)
@@ -63,8 +63,8 @@ class Writer:
                 description=wanted.description,
             )
 
-    def apply_model(self, shelf: Shelf, write: Write, *, production_alias: str, alias_tag: str) -> None:
-        """Bring tags, description and aliases up to date."""
+    def apply_model(self, shelf: Shelf, write: Write, *, production_alias: str, asked: bool) -> None:
+        """Bring tags, description and aliases up to date; ``asked``: somebody named that alias just now."""
         client, name = self.server.client, shelf.registered.name
         now, tags = Begun(self.through, production_alias), dict(shelf.registered.tags)
         begun = through.beginning(tags, through.of_model(tags), now) if write else None
@@ -87,8 +87,9 @@ class Writer:
                     self._do(f"tagging {name}", client.set_registered_model_tag, name, key, value)
                 case "registered_model.alias":
                     self._alias(name, key, value)
-        marks = {alias_tag: production_alias, THROUGH: str(self.through)}
-        if write or any(mark not in tags for mark in marks):
+        marks = {PRODUCTION_ALIAS: production_alias, THROUGH: str(self.through)}
+        another = asked and tags.get(PRODUCTION_ALIAS) != production_alias
+        if write or another or any(mark not in tags for mark in marks):
             # Last: only now nothing of what was exported before is left.
             if tags.get(EXPORTING, now.text()) != now.text():
                 marks[EXPORTING] = now.text()
@@ -109,7 +110,7 @@ class Writer:
         held = shelf.held(wanted.version)
         if held.run is not None and held.logged is not None:
             return held
-        held = reading.again(self.server, shelf, self.registry_id, wanted.version)
+        held = reading.again(self.server, shelf, wanted.version)
         if held.run is None:
             held.run = self._create_run(shelf, wanted)
         if held.logged is None:
@@ -128,6 +129,7 @@ class Writer:
         )
 
     def _create_logged(self, shelf: Shelf, wanted: VersionEntities, run_id: str) -> Any:
+        """Make it with as many params as one request takes; the rest follows as what is missing does."""
         _, logged, _ = wanted.whole()
         return self._do(
             f"making the logged model of {wanted.ref}",
@@ -136,6 +138,7 @@ class Writer:
             name=logged.name,
             source_run_id=run_id,
             tags=dict(logged.tags),
+            params=dict(islice(logged.params.items(), limits.BATCH)),
         )
 
     def apply_version(self, shelf: Shelf, held: Held, wanted: VersionEntities, write: Write, locate: Locate) -> None:
@@ -175,10 +178,19 @@ class Writer:
         run_id, client = held.run.info.run_id, self.server.client
         run, _, _ = wanted.whole()
         params = [Param(name, run.params[name]) for name in places.get("run.param", ()) if name in run.params]
+        # One that the run has already is not there twice by that: MLflow only links it.
+        behind = {*places.get("run.metric", ()), *places.get("model.metric", ())}
+        model_id = held.logged.model_id
         metrics = [
-            Metric(one.name, one.value, one.timestamp, one.step)
+            Metric(one.name, one.value, one.timestamp, one.step, model_id=model_id)
             for one in run.metrics
-            if one.name in places.get("run.metric", ())
+            if one.name in behind
+        ]
+        before = places.get("run.metric.earlier", {})
+        metrics += [
+            Metric(one.name, one.value, one.timestamp, one.step)
+            for one in run.earlier
+            if one.earlier_key()[1] in before
         ]
         changed = places.get("run.tag", {})
         tags = [RunTag(name, value) for name, value in changed.items() if value is not None]
@@ -188,6 +200,7 @@ class Writer:
         for name in (name for name, value in changed.items() if value is None):
             self._do(f"tagging the run of {wanted.ref}", client.delete_tag, run_id, name)
         self._log_datasets(held, wanted, places.get("run.dataset", {}))
+        self._log_model_params(held, wanted, places.get("model.param", {}))
         for name, value in places.get("model.tag", {}).items():
             if value is not None:
                 tag = {name: value}
@@ -218,6 +231,19 @@ class Writer:
                 self._look_again(held)
                 there = {one.dataset.digest for one in held.run.inputs.dataset_inputs} if held.run.inputs else set()
                 if not all(one.dataset.digest in there for one in inputs):
+                    raise
+
+    def _log_model_params(self, held: Held, wanted: VersionEntities, missing: Mapping[str, str | None]) -> None:
+        _, logged, _ = wanted.whole()
+        params = {name: logged.params[name] for name in missing if name in logged.params}
+        if params:
+            model_id, client = held.logged.model_id, self.server.client
+            try:
+                self._do(f"logging params of {wanted.ref}", client.log_model_params, model_id, params)
+            except Busy:  # an answer may have been lost and the request repeated: MLflow refuses a param that is there
+                with told(self.server.uri, "looking again"):
+                    held.logged = client.get_logged_model(model_id)
+                if not params.keys() <= (held.logged.params or {}).keys():
                     raise
 
     def _upload(
@@ -280,7 +306,7 @@ class Writer:
 
     def _create_version(self, shelf: Shelf, held: Held, wanted: VersionEntities) -> None:
         _, _, registered = wanted.whole()
-        found = reading.again(self.server, shelf, self.registry_id, wanted.version)
+        found = reading.again(self.server, shelf, wanted.version)
         if found.registered is not None:
             held.registered = found.registered
             return
@@ -303,6 +329,10 @@ class Writer:
             self._do(f"tagging {name}", client.delete_model_version_tag, name, number, key)
         else:
             self._do(f"tagging {name}", client.set_model_version_tag, name, number, key, value)
+
+    def say_through(self, held: Held) -> None:
+        """Say again through which event a version was exported: the tag was taken away."""
+        self._version_tag(held.registered.name, held.registered.version, THROUGH, str(self.through))
 
     def say_verified(self, held: Held, outcome: str, at: str) -> None:
         """Keep the outcome of the read-back as a tag, once for each outcome."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import timedelta
 from typing import Final
 
@@ -21,7 +22,7 @@ from manual_registry.core.errors import (
 )
 from manual_registry.core.ledger import Event, file_name
 from manual_registry.core.records import Closed
-from manual_registry.core.references import without_credentials
+from manual_registry.core.references import without_secrets
 from manual_registry.core.state import State
 from manual_registry.core.stated import nobody_asked, unnamed
 from manual_registry.core.times import parse_time
@@ -29,6 +30,8 @@ from manual_registry.core.values import free_text, line_text
 
 #: The longest address of a successor, in characters: it stands in one line above every sheet.
 LONGEST: Final = 240
+#: Schemes that run what follows when somebody opens them: no place where a register goes on.
+_RUN: Final = ("javascript:", "vbscript:", "data:")
 
 
 def refusals(state: State, event: Event) -> list[RegistryError]:
@@ -48,9 +51,18 @@ def refuse_closed(state: State) -> None:
 
 
 def refusal(closed: Closed) -> RegistryClosed:
-    """Say that the register is closed, since when, and where it goes on."""
+    """Say that the register is closed, since when, and where it goes on (or is said to, by a key that was stolen)."""
+    told = (
+        f"this register was closed on {closed.at[:10]}: nothing new is written here; it goes on at {closed.successor}"
+    )
+    if closed.doubted_since is not None:
+        told = (
+            f"this register was closed on {closed.at[:10]} with a key that was compromised since {closed.doubted_since[:10]}:"
+            f" nothing new is written here, and that it goes on at {closed.successor} is in doubt; ask its leads, who go"
+            " on with init --continues"
+        )
     return RegistryClosed(
-        f"this register was closed on {closed.at[:10]}: nothing new is written here; it goes on at {closed.successor}",
+        told,
         location=f"ledger/{file_name(closed.seq)}",
         clause="RP-22",
         hint="mreg status",
@@ -75,12 +87,14 @@ def closed(state: State, event: Event) -> list[RegistryError]:
 def _successor(text: str) -> list[RegistryError]:
     """An address or place in one line that can be read, without credentials: it is shown to everybody."""
     line_text(text, where="successor")
-    if not text.strip() or text != text.strip() or len(text) > LONGEST:
+    if not text.strip() or text != text.strip() or len(text) > LONGEST or text.lower().startswith(_RUN):
         told = f"successor: an address or a place in one line, of 1 to {LONGEST} characters"
         return [BadValue(told, location="successor", hint="mreg close --successor https://mlflow.example.org …")]
-    if without_credentials(text) != text:
-        told = "successor: an address without user, password, query and fragment; everybody reads it"
-        return [BadValue(told, location="successor", hint=f"mreg close --successor {without_credentials(text)} …")]
+    if without_secrets(text) != text:
+        told = "successor: an address without user, password and what looks like a token or key; everybody reads it"
+        return [
+            BadValue(told, location="successor", hint=f"mreg close --successor {shlex.quote(without_secrets(text))} …")
+        ]
     return []
 
 

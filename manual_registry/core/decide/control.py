@@ -103,7 +103,10 @@ def approver_added(state: State, event: Event) -> list[RegistryError]:
 
 
 def approver_revoked(state: State, event: Event) -> list[RegistryError]:
-    """Decide a revocation; the last active lead stays. With ``key``: what is said of a key that signs no more."""
+    """Decide a revocation; the last active lead stays while the register is open, where one more can be enrolled.
+
+    With ``key``: what is said of a key that signs no more.
+    """
     address, reason = event.subject["approver"], event.data["reason"]
     found = state.approvers.get(address)
     if found is None:
@@ -113,11 +116,10 @@ def approver_revoked(state: State, event: Event) -> list[RegistryError]:
         reasons += former_key(state, address, event.data["key"], event.data["compromised_since"])
     elif found.revoked_seq is not None:
         reasons.append(IdentityTaken(f"{address} was revoked on {found.revoked_at} already", location=address))
-    elif found.role is Role.LEAD and len(state.active_leads()) == 1:
-        add = 'mreg approver add "Name <email>" --role ai-governance-lead --public-key FILE --as EMAIL'
-        told = "enrol another one first" if state.closed is None else "a closed register enrols no other"
-        hint = add if state.closed is None else "mreg approver list"
-        reasons.append(LastLead(f"{address} is the last active lead; {told}", clause="RP-14", hint=hint))
+    elif found.role is Role.LEAD and len(state.active_leads()) == 1 and state.closed is None:
+        hint = 'mreg approver add "Name <email>" --role ai-governance-lead --public-key FILE --as EMAIL'
+        told = f"{address} is the last active lead; enrol another one first"
+        reasons.append(LastLead(told, clause="RP-14", hint=hint))
     reasons += _since(event.data["compromised_since"], event)
     details = controls.details(event.subject, event.data)
     return [*reasons, *signing.signature(state, event, "approver.revoke", details)]

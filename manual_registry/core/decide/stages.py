@@ -79,13 +79,23 @@ def promoted(state: State, event: Event) -> list[RegistryError]:
     return [
         *reason_given(data["reason"], needed=needed, ref=record.ref),
         *_replaces(state, record, to, data["replaces"]),
-        *gate_reasons(state, record, to, moment_of(event)),
-        *document_reasons(state, record, to),
+        *lacking(state, record, to, moment_of(event)),
         *observed_reasons(state, record, to, data["observed"]),
-        *_staging_again(state, record, to, moment_of(event)),
         *approval_reasons(state, event, record, to, data["approval"]),
-        *step_reasons(state, record, to),
         *identity_reasons(state, event, record, to),
+    ]
+
+
+def lacking(state: State, record: VersionState, to: Stage, moment: datetime) -> list[RegistryError]:
+    """Return what a promotion to ``to`` would be refused for at ``moment`` whoever signs it.
+
+    Gates, card and environment (RP-12), staging that has to be decided first (RP-8), and what an adopted version lacks.
+    """
+    return [
+        *gate_reasons(state, record, to, moment),
+        *document_reasons(state, record, to),
+        *_staging_again(state, record, to, moment),
+        *step_reasons(state, record, to),
     ]
 
 

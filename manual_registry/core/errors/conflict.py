@@ -101,6 +101,12 @@ class ExportedAhead(Conflict):
     code = "MR-C041"
 
 
+class ExportUnfinished(Conflict):
+    """MLflow holds a version half: an export of it was interrupted, or is running."""
+
+    code = "MR-C042"
+
+
 class AlreadyClosed(Conflict):
     """The register was closed already, with another successor or reason."""
 

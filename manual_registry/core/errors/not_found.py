@@ -75,3 +75,9 @@ class RunUnknown(NotFound):
     """No such run in MLflow."""
 
     code = "MR-N070"
+
+
+class NothingExported(NotFound):
+    """A server that holds nothing of this registry, and to which no export is known: there is nothing to compare."""
+
+    code = "MR-N071"

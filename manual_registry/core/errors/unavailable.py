@@ -87,3 +87,9 @@ class LocalArtefacts(Unavailable):
     """An MLflow server that names a directory of its own machine as the place of its artefacts."""
 
     code = "MR-X044"
+
+
+class StoreUnavailable(ServerRefused):
+    """The store where an MLflow server keeps its files (S3, say): it does not answer, or does not let us in."""
+
+    code = "MR-X045"

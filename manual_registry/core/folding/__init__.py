@@ -15,7 +15,7 @@ from typing import Final
 
 from manual_registry.core import events as kinds
 from manual_registry.core.errors import BadConfig, EventUnreadable
-from manual_registry.core.folding import approvals, controls, exports, roster, stages, versions
+from manual_registry.core.folding import approvals, controls, drilling, exports, roster, stages, versions
 from manual_registry.core.ledger import Event
 from manual_registry.core.state import State
 
@@ -61,6 +61,7 @@ EFFECTS: Final[dict[str, Callable[[State, Event], None]]] = {
     kinds.VERIFIED: versions.recorded,
     kinds.RESTORED: versions.restored,
     kinds.EXPORTED: exports.recorded,
+    kinds.DRILLED: drilling.drilled,
     kinds.ANCHORED: versions.anchored,
 }
 

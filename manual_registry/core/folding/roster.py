@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from manual_registry.core.folding.controls import answered
@@ -88,7 +89,17 @@ def approver_revoked(state: State, event: Event) -> None:
     elif found is not None:
         found.revoked_seq, found.revoked_at, found.reason = event.seq, event.at, event.data["reason"]
         found.compromised_since = event.data["compromised_since"]
+    _doubt_closing(state)
     answered(state, event)
+
+
+def _doubt_closing(state: State) -> None:
+    """Note of a closed register that somebody else may have had the key which closed it."""
+    closed = state.closed
+    signer = state.approver_at(closed.by, closed.seq) if closed is not None else None
+    since = signer.compromised_since if signer is not None else None
+    if closed is not None and since is not None and since <= closed.at:
+        state.closed = replace(closed, doubted_since=since)
 
 
 def pipeline_added(state: State, event: Event) -> None:

@@ -15,8 +15,8 @@ from typing import Final
 
 from manual_registry.core.adoption.words import model_name_of
 from manual_registry.core.decide.registration import taken
-from manual_registry.core.errors import EventUnreadable, RegistryError
-from manual_registry.core.handover import back, foreign, mapping, proof
+from manual_registry.core.errors import EventUnreadable, ExportUnfinished, RegistryError
+from manual_registry.core.handover import back, foreign, mapping, proof, through
 from manual_registry.core.handover.arrival import Arrival, whole
 from manual_registry.core.handover.offered import READY, Offer, Offered
 from manual_registry.core.handover.record import EVENTS, RECORD
@@ -32,7 +32,8 @@ _EVENTS: Final = EVENTS.removeprefix(mapping.OURS)
 class LeftOut:
     """A version that does not come. ``differs``: what it holds is not what was said of it (an integrity finding).
 
-    ``stands``: it came before, and is as it was.
+    ``stands``: it came before, and is as it was. ``code``: that of the error which keeps it back for now: repeat the
+    import once that is mended. None: there is none, or repeating it would change nothing.
     """
 
     name: str
@@ -40,10 +41,11 @@ class LeftOut:
     reason: str
     differs: bool = False
     stands: bool = False
+    code: str | None = None
 
     def document(self) -> dict[str, object]:
         """Return it as it stands in the import's document."""
-        return {"model": self.name, "version": self.number, "reason": printable(self.reason)}
+        return {"model": self.name, "version": self.number, "reason": printable(self.reason), "code": self.code}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -73,9 +75,35 @@ def arrange(offer: Offer, state: State, now: datetime) -> Arrangement:
     return done
 
 
-def _leave(done: Arrangement, one: Offered, reason: str, *, differs: bool = False, stands: bool = False) -> None:
-    made = LeftOut(name=one.name, number=one.number, reason=reason, differs=differs, stands=stands)
+def _leave(
+    done: Arrangement,
+    one: Offered,
+    reason: str,
+    *,
+    differs: bool = False,
+    stands: bool = False,
+    code: str | None = None,
+) -> None:
+    made = LeftOut(name=one.name, number=one.number, reason=reason, differs=differs, stands=stands, code=code)
     done.left_out.append(made)
+
+
+def differing(one: Offered, reason: str) -> LeftOut:
+    """Return a version that is not what was said of it; while an export of it has not ended, that is no finding."""
+    begun = under_way(one)
+    if begun is None:
+        return LeftOut(name=one.name, number=one.number, reason=reason, differs=True)
+    why = f"{begun}; repeat the export, then the import. Until then: {reason}"
+    return LeftOut(name=one.name, number=one.number, reason=why, code=ExportUnfinished.code)
+
+
+def under_way(one: Offered) -> str | None:
+    """Say that an export of a version was begun and has not ended; None: none was."""
+    run = one.entities.run
+    begun = through.unfinished(one.tags, run.tags if run is not None else None)
+    if begun is None:
+        return None
+    return f"an export of it through event {begun.seq} was interrupted, or is running now"
 
 
 def _read(one: Offered, state: State, now: datetime, done: Arrangement) -> Arrival | None:
@@ -84,13 +112,16 @@ def _read(one: Offered, state: State, now: datetime, done: Arrangement) -> Arriv
         _leave(done, one, f"MLflow says {one.status}, not {READY}")
         return None
     if one.problem is not None:
-        _leave(done, one, f"its files cannot be had: {one.problem}")
+        _leave(done, one, f"its files cannot be had: {one.problem}", code=one.problem_code)
         return None
     try:
         return _arrival(one, state, now, done)
     except RegistryError as problem:
-        differs = isinstance(problem, EventUnreadable)
-        _leave(done, one, "; ".join(reason.message for reason in problem.reasons), differs=differs)
+        reason = "; ".join(each.message for each in problem.reasons)
+        if isinstance(problem, EventUnreadable):
+            done.left_out.append(differing(one, reason))
+        else:
+            _leave(done, one, reason)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as problem:
         _leave(done, one, f"what the server says of it does not hold together: {problem}")
     return None
@@ -104,9 +135,11 @@ def _arrival(one: Offered, state: State, now: datetime, done: Arrangement) -> Ar
         made = whole(one, found, state.policy)
         wrong = _against_tags(one, made)
         if wrong is not None:
-            _leave(done, one, wrong, differs=True)
+            done.left_out.append(differing(one, wrong))
             return None
-        told = proof.told(borne, one.entities, found.document or {})
+        told, begun = proof.told(borne, one.entities, found.document or {}), under_way(one)
+        if begun is not None:
+            told = [f"{begun}: it comes as its record.json says; repeat the export first, if you can"]
         done.warnings += [f"{printable(one.ref)}: {printable(each)}" for each in told]
         return made
     own = one.identity

@@ -129,7 +129,7 @@ def _from_run(run: Run) -> dict[str, Any]:
     source = run.tags.get("mlflow.source.name")
     return {
         "code": {"commit": commit, "repository": repository} if commit else None,
-        "training_data": [reference(one) for one in run.datasets if one.context != "evaluation"],
+        "training_data": [reference(one) for one in run.datasets if one.trains],
         "training_date": stamp(datetime.fromtimestamp((run.start or 0) / 1000, UTC)) if run.start else None,
         "hyperparameters": {unspelled(name): hyperparameter(value) for name, value in run.params.items()} or None,
         "metrics": metrics or None,
@@ -183,7 +183,7 @@ def _not_kept(entities: VersionEntities) -> list[str]:
     if run is not None:
         found += [f"param {name}: shortened there" for name, value in run.params.items() if is_shortened(value)]
         found += [f"metric {one.name}: step {one.step}" for one in run.metrics if one.step]
-        found += [f"data set {one.name}: for evaluation" for one in run.datasets if one.context == "evaluation"]
+        found += [f"data set {one.name}: for {one.context}" for one in run.datasets if not one.trains]
         found += [f"tag {name} of the run" for name in run.tags if not name.startswith(("mlflow.", "manual_registry."))]
     if entities.registered is not None and entities.registered.description:
         found.append("description of the model version")

@@ -12,16 +12,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from manual_registry.core.canonical import dump, sha256_hex
-from manual_registry.core.handover.entities import Flat, Key
+from manual_registry.core.handover.entities import TRAINING, Flat, Key
 from manual_registry.core.handover.mapping import ABOUT_EXPORT, OURS
 
 #: So much of a value is shown in a mismatch.
 _SHOWN = 200
 #: Places whose values MLflow never changes or takes back.
-_FIXED = frozenset({"run.param", "run.dataset"})
+_FIXED = frozenset({"run.param", "run.dataset", "model.param"})
 #: Places where people may put things of their own.
-_SHARED = ("run.tag", "run.param", "run.metric", "run.dataset", "run.file", "model.tag", "version.tag")
-_ALSO_SHARED = frozenset({*_SHARED, "experiment.tag", "registered_model.tag", "registered_model.alias"})
+_SHARED = frozenset(
+    {
+        *("run.tag", "run.param", "run.metric", "run.metric.earlier", "run.dataset", "run.file"),
+        *("model.tag", "model.param", "model.metric"),
+        *("version.tag", "experiment.tag", "registered_model.tag", "registered_model.alias"),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,10 +117,30 @@ def check(ours: Flat, found: Flat, *, model: str, version: str | None) -> list[M
     return sorted([*compared.mismatches, *missing], key=lambda one: (one.place, one.name))
 
 
+def apart(told: Iterable[Mismatch], bases: Sequence[Flat], found: Flat) -> tuple[list[Mismatch], list[Mismatch]]:
+    """Return of what :func:`check` told what somebody did, and what is there as it was exported: the register went on.
+
+    ``bases`` as in :func:`three_way`; none: everything is somebody's doing.
+    """
+    others: list[Mismatch] = []
+    behind: list[Mismatch] = []
+    for one in told:
+        key = (one.place, one.name)
+        stays = one.problem == "changed" and one.place in _FIXED
+        as_it_was = not stays and any(equal(base.get(key), found.get(key)) for base in bases)
+        (behind if as_it_was else others).append(one)
+    return others, behind
+
+
 def _tells_addition(key: Key) -> bool:
-    """Tell whether what somebody added is told: files beside the model and the papers are, own tags are their business."""
+    """Tell whether what somebody added is told: files beside the model and the papers are, and data for training.
+
+    Own tags are their business, and so are data of a later evaluation.
+    """
     place, name = key
-    return place not in _ALSO_SHARED or (place == "run.file" and name.startswith(OURS))
+    if place == "run.dataset":
+        return name.partition(" ")[0].lower() in TRAINING
+    return place not in _SHARED or (place == "run.file" and name.startswith(OURS))
 
 
 def _mismatch(

@@ -7,8 +7,10 @@ what is compared, counted and hashed. Times are milliseconds since 1970, UTC.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from manual_registry.core.canonical import dump, sha256_hex
 from manual_registry.core.handover.limits import Remark
@@ -16,6 +18,8 @@ from manual_registry.core.handover.limits import Remark
 #: (place, name), as in ("run.param", "depth").
 Key = tuple[str, str]
 Flat = dict[Key, str]
+#: The contexts, in lower case, of data that a model was trained with.
+TRAINING = ("", "train", "training")
 #: What a run or logged model is until it was finished: not there yet, rather than changed.
 UNFINISHED = ("RUNNING", "SCHEDULED", "PENDING")
 
@@ -33,6 +37,44 @@ class Metric:
         """Return what is compared."""
         return f"{self.value!r} at {self.timestamp} step {self.step}"
 
+    def earlier_key(self) -> Key:
+        """Return the place of a value that a later step came after."""
+        return "run.metric.earlier", f"{self.name} step {self.step}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class History:
+    """Every value of a run's metrics that had more than one: by step, then by time.
+
+    ``cut`` names metrics of which not all is here: there were too many, or the server did not give them.
+    """
+
+    values: Mapping[str, tuple[Metric, ...]] = field(default_factory=dict)
+    cut: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """Return it as it is kept: of each metric [step, timestamp, value] of every value; what JSON has not is text."""
+        return {
+            "values": [
+                [name, [[one.step, one.timestamp, _plain(one.value)] for one in self.values[name]]]
+                for name in sorted(self.values)
+            ],
+            "cut": sorted(self.cut),
+        }
+
+    def told(self, name: str, where: str) -> str | None:
+        """Say what of a metric's values is kept in ``where``; None: it had its last value alone."""
+        count = len(self.values.get(name, ()))
+        if name not in self.cut:
+            return f"all {count} are in {where}" if count else None
+        if count:
+            return f"the first {count} are in {where}, there are more"
+        return f"others, if it has any, are not in {where}: too many, or the server does not give them"
+
+
+def _plain(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
@@ -43,6 +85,11 @@ class Dataset:
     source_type: str
     source: str
     context: str
+
+    @property
+    def trains(self) -> bool:
+        """Whether people say that a model was trained on it; every other context is another use of data."""
+        return self.context.strip().lower() in TRAINING
 
     def text(self) -> str:
         """Return what is compared."""
@@ -87,6 +134,8 @@ class Run:
     datasets: tuple[Dataset, ...]
     files: tuple[File, ...]
     lifecycle: str = "active"
+    #: Values that later steps of the same metrics came after: earlier reports of a gate.
+    earlier: tuple[Metric, ...] = ()
 
     def flat(self) -> Iterator[tuple[Key, str]]:
         """Yield what is compared."""
@@ -97,18 +146,21 @@ class Run:
         yield from ((("run.tag", name), value) for name, value in self.tags.items())
         yield from ((("run.param", name), value) for name, value in self.params.items())
         yield from ((("run.metric", one.name), one.text()) for one in self.metrics)
+        yield from ((one.earlier_key(), one.text()) for one in self.earlier)
         yield from ((("run.dataset", f"{one.context} {one.name} {one.digest}"), one.text()) for one in self.datasets)
         yield from ((("run.file", one.path), one.text()) for one in self.files)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Logged:
-    """A LoggedModel: the artefact and its MLmodel."""
+    """A LoggedModel: the artefact and its MLmodel; its params and metrics are the run's, for MLflow's list of models."""
 
     name: str
     status: str
     tags: Mapping[str, str]
     files: tuple[File, ...]
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[Metric, ...] = ()
 
     def flat(self) -> Iterator[tuple[Key, str]]:
         """Yield what is compared."""
@@ -116,6 +168,8 @@ class Logged:
         if self.status not in UNFINISHED:
             yield ("model", "status"), self.status
         yield from ((("model.tag", name), value) for name, value in self.tags.items())
+        yield from ((("model.param", name), value) for name, value in self.params.items())
+        yield from ((("model.metric", one.name), one.text()) for one in self.metrics)
         yield from ((("model.file", one.path), one.text()) for one in self.files)
 
 

@@ -1,8 +1,7 @@
 """Which MLflow flavour a model file is, told by its form and what was declared; no model is ever loaded.
 
-Rules held here: pickles are read opcode by opcode and never run; a flavour is written only where MLflow's own loader
-would find what it asks for, else the generic one, which says what was seen; MLmodel has one spelling, so that it can be
-compared later.
+Rules held here: a flavour is written only where MLflow's own loader would find what it asks for, else the generic one,
+and why is told; MLmodel has one spelling, so that it can be compared later.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Any, BinaryIO, Final
 
-from manual_registry.core.handover import pickles
+from manual_registry.core.handover import first_release, forms, pretrained
 from manual_registry.core.handover.limits import spelled_path
 
 #: So many bytes of a file's beginning are looked at.
@@ -34,9 +33,16 @@ _MEMBERS: Final = {
     "transformers": "transformers_version",
 }
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)\s*==\s*([A-Za-z0-9.+!_-]+)")
-#: Modules whose classes are no models, whatever was declared.
-_NO_MODELS: Final = ("builtins.", "__builtin__.", "collections.", "numpy.")
-_WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin", "model.safetensors.index.json")
+#: The files of a directory whose beginnings are asked for.
+LOOKED_AT: Final = pretrained.LOOKED_AT
+#: scikit-learn's modules of what transforms and does not predict.
+_TRANSFORMS: Final = tuple(
+    f"sklearn.{name}."
+    for name in (
+        *("preprocessing", "decomposition", "feature_extraction", "impute", "random_projection", "manifold"),
+        *("kernel_approximation", "compose._column_transformer", "feature_selection._univariate_selection"),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +52,8 @@ class Flavour:
     name: str
     sections: Mapping[str, Mapping[str, Any]]
     why_generic: str | None = None
+    #: Copies of files of the artefact that MLflow's loader wants elsewhere: place in the logged model -> path.
+    copies: Mapping[str, str] = field(default_factory=dict)
 
 
 def declared_flavour(tags: Mapping[str, str]) -> str | None:
@@ -67,105 +75,90 @@ def requirements(environment: bytes) -> dict[str, str]:
 def tell(
     heads: Mapping[str, bytes],
     *,
-    single: bool,
+    file: BinaryIO | None,
     tags: Mapping[str, str],
     installed: Mapping[str, str],
     as_first: bool = False,
 ) -> Flavour:
-    """Tell the flavour from ``heads``, ``{path in the artefact: its first HEAD bytes}``.
+    """Tell the flavour of an artefact; it is read, and never loaded.
 
-    ``single``: the artefact is one file. ``tags`` are the version's, ``installed`` of :func:`requirements`. ``as_first``
-    tells it as the first release did, whose MLmodel files are no edits.
+    ``heads``: ``{path in the artefact: the first HEAD bytes}``, of a directory those of LOOKED_AT. ``file``: the artefact,
+    open, where it is one file. ``tags`` are the version's, ``installed`` of :func:`requirements`. ``as_first`` tells it
+    as the first release did, whose MLmodel files are no edits.
     """
     declared = declared_flavour(tags)
-    seen = _seen_file(*next(iter(heads.items())), as_first=as_first) if single and heads else _seen_directory(heads)
-    if declared and seen and seen != declared:
-        return _generic(heads, f"declared {declared}, but the file looks like {seen}")
-    name = seen or declared
-    if name == "sklearn" and single and not as_first:
-        why = _not_loaded(*next(iter(heads.items())))
-        if why is not None:
-            return _generic(heads, why)
-    if name is None:
-        return _generic(heads, None)
-    return _section(name, heads, single=single, tags=tags, installed=installed, as_first=as_first)
-
-
-def _seen_file(path: str, head: bytes, *, as_first: bool) -> str | None:
-    start = head[:512].lstrip()
-    if path.lower().endswith(".onnx"):
-        return "onnx"
-    if start.startswith(b"tree\nversion="):
-        return "lightgbm"
-    if head.startswith(b"binf") or (re.match(rb'\{\s*"(learner|version)"\s*:', start) and b'"learner"' in head):
-        return "xgboost"
-    if head.startswith(b"{L") and head[10:17] == b"learner":
-        return "xgboost"
-    if head.startswith(b"PK\x03\x04") and b"/data.pkl" in head[:256]:
-        return "pytorch"
     if as_first:
-        return "sklearn" if next(pickles.names(head), "").startswith("sklearn.") else None
-    # A file of joblib's is told here too, and refused with its reason.
-    kind, name = pickles.outermost(head) or ("", "")
-    return "sklearn" if kind == pickles.INSTANCE and name.startswith("sklearn.") else None
+        return _as_first(heads, file is not None, declared, tags, installed)
+    if file is None:
+        return _directory(heads, declared, tags, installed)
+    path = next(iter(heads))
+    form = forms.tell(path, file)
+    if form.why is not None:
+        return _generic(heads, form.why)
+    if declared and form.flavour and declared != form.flavour:
+        return _generic(heads, f"declared {declared}, but the file looks like {form.flavour}")
+    # A class of somebody's own may have all that scikit-learn's have; only its author knows.
+    name = form.flavour or ("sklearn" if declared == "sklearn" and form.holds else None)
+    if name is None:
+        return _generic(heads, f"declared {declared}, but the file does not look like it" if declared else None)
+    section, loader = _sections(name, f"{ARTEFACT}/{spelled_path(path)}", form.holds)
+    section |= _version(name, installed)
+    return Flavour(name=name, sections={name: section} | ({"python_function": loader} if loader else {}))
 
 
-def _not_loaded(path: str, head: bytes) -> str | None:
-    """Return why MLflow's loader of scikit-learn models, a plain unpickler, would not give a model; None: it would."""
-    if not head.startswith(b"\x80"):
-        return "declared sklearn, but the file is no plain pickle"
-    if path.lower().endswith((".joblib", ".jl")) or any(name.startswith("joblib.") for name in pickles.names(head)):
-        return "looks like a file of joblib's, which MLflow's loader does not read; save it with pickle"
-    kind, name = pickles.outermost(head) or ("", "")
-    if kind in (pickles.PLAIN, pickles.TEXT, pickles.CLASS) or name.endswith("Bunch") or name.startswith(_NO_MODELS):
-        word = {pickles.TEXT: "str", pickles.CLASS: "class or function"}.get(kind, name)
-        return f"what the pickle holds is no model: {word}"
-    return None
+def _sections(name: str, place: str, holds: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the section of the flavour and that of MLflow's general loader, empty where that one would not load it.
+
+    MLflow's loaders look for MLmodel beside the file which they are pointed to, and the artefact lies one directory
+    lower: those of XGBoost and LightGBM take the whole logged model instead, that of ONNX takes nothing else.
+    """
+    loader: dict[str, Any] = {"loader_module": f"mlflow.{name}"}
+    match name:
+        case "sklearn":
+            loader = {**loader, "model_path": place, "predict_fn": "predict"}
+            transforms = holds.startswith(_TRANSFORMS)
+            section: dict[str, Any] = {"pickled_model": place, "serialization_format": "pickle", "code": None}
+            return section, {} if transforms else loader
+        case "pytorch":
+            return {"model_data": place, "code": None}, {**loader, "data": place}
+        case _:
+            return {"data": place, "code": None}, {} if name == "onnx" else loader
 
 
-def _seen_directory(heads: Mapping[str, bytes]) -> str | None:
-    config = heads.get("config.json", b"")
-    if (b'"model_type"' in config or b'"architectures"' in config) and any(name in heads for name in _WEIGHTS):
-        return "transformers"
-    return None
+def _directory(
+    heads: Mapping[str, bytes], declared: str | None, tags: Mapping[str, str], installed: Mapping[str, str]
+) -> Flavour:
+    if not pretrained.looks_so(heads):
+        return _generic(heads, f"declared {declared}, but it is a directory of other files" if declared else None)
+    name = "transformers"
+    found = pretrained.tell(heads, task=tags.get("task"), place=ARTEFACT)
+    why = f"declared {declared}, but the directory looks like {name}" if declared not in (None, name) else found.why
+    if why is not None:
+        return replace(_generic(heads, why), copies=found.copies)
+    sections = {
+        name: {**found.section, **_version(name, installed)},
+        "python_function": {"loader_module": f"mlflow.{name}"},
+    }
+    return Flavour(name=name, sections=sections, copies=found.copies)
 
 
-def _section(
-    name: str,
+def _version(name: str, installed: Mapping[str, str]) -> dict[str, str]:
+    packages = (_PACKAGES.get(name, name), *(("xgboost-cpu",) if name == "xgboost" else ()))
+    return {_MEMBERS[name]: next((installed[one] for one in packages if one in installed), "unknown")}
+
+
+def _as_first(
     heads: Mapping[str, bytes],
-    *,
     single: bool,
+    declared: str | None,
     tags: Mapping[str, str],
     installed: Mapping[str, str],
-    as_first: bool,
 ) -> Flavour:
-    path = next(iter(heads), "")
-    place = f"{ARTEFACT}/{path if as_first else spelled_path(path)}"
-    if name == "transformers":
-        if single or "task" not in tags:
-            return _generic(heads, "looks like transformers; MLflow's loader needs its task (tag it: task=…)")
-        section: dict[str, Any] = {"task": tags["task"], "model_binary": ARTEFACT, "framework": "pt"}
-        loader: dict[str, Any] = {"loader_module": "mlflow.transformers", "data": ARTEFACT}
-    elif not single:
-        return _generic(heads, f"declared {name}, but it is a directory")
-    elif name == "sklearn":
-        # A compressed or joblib file is none that MLflow's pickle loader reads.
-        if not heads[path].startswith(b"\x80"):
-            return _generic(heads, "declared sklearn, but the file is no plain pickle")
-        section = {"pickled_model": place, "serialization_format": "pickle", "code": None}
-        loader = {"loader_module": "mlflow.sklearn", "model_path": place, "predict_fn": "predict"}
-    elif name == "pytorch":
-        names = list(pickles.names(heads[path][heads[path].find(b"\x80") :])) if path == "model.pth" else []
-        if not names or names[0].startswith("collections."):
-            return _generic(heads, "looks like torch; MLflow's loader reads a whole model saved as model.pth only")
-        section = {"model_data": ARTEFACT, "code": None}
-        loader = {"loader_module": "mlflow.pytorch", "data": ARTEFACT}
-    else:
-        section = {"data": place, "code": None}
-        loader = {"loader_module": f"mlflow.{name}", "data": place}
-    version = installed.get(_PACKAGES.get(name, name))
-    section[_MEMBERS[name]] = version or "unknown"
-    return Flavour(name=name, sections={name: section, "python_function": loader})
+    versions = {
+        name: {member: installed.get(_PACKAGES.get(name, name)) or "unknown"} for name, member in _MEMBERS.items()
+    }
+    found = first_release.tell(heads, single=single, declared=declared, tags=tags, versions=versions)
+    return _generic(heads, None) if found is None else Flavour(name=found[0], sections=found[1])
 
 
 def _generic(heads: Mapping[str, bytes], why: str | None) -> Flavour:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from manual_registry.core.adoption.importing import keepable
 from manual_registry.core.adoption.words import StatedHash, parse_hash
 from manual_registry.core.canonical import encode
-from manual_registry.core.errors import RegistryError
+from manual_registry.core.errors import BadValue, RegistryError
 from manual_registry.core.handover import back, mapping
 from manual_registry.core.handover.arrival import Arrival, Lost
 from manual_registry.core.handover.doubting import doubt
@@ -43,6 +43,8 @@ _STATED: Final = {
     "aisdp.evaluation_metrics": "metrics",
     "aisdp.pipeline_run": "pipeline_run",
 }
+#: A stated text that is longer than MLflow itself lets any be is kept in the snapshot alone.
+_LONGEST: Final = 20_000
 #: Alias -> the stage that it means where nothing else states one.
 ALIAS_STAGES: Final = {"production": Stage.PRODUCTION.value, "staging": Stage.STAGING.value}
 #: MLflow's own run tags that are told; the others are its bookkeeping (the snapshot has them all).
@@ -61,7 +63,11 @@ class _Reading:
 
     def state(self, name: str, value: object, why: str = "") -> None:
         """Keep ``value`` as stated; ``why`` it fills no field, told."""
-        text = safe(str(value))
+        whole = str(value)
+        text = safe(whole)[:_LONGEST]
+        if len(whole) > _LONGEST:
+            text += f"… [{len(whole)} characters, the snapshot has them all]"
+            self.lost.append(Lost(field=name, reason="too long for an entry; the snapshot has all of it"))
         if text:
             self.stated[name] = text
             if why:
@@ -153,8 +159,8 @@ def _training_data(reading: _Reading) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for one in reading.run.datasets if reading.run is not None else ():
         name = f"data set {keepable(one.name)}"
-        if one.context == "evaluation":
-            reading.lost.append(Lost(field=name, reason="for evaluation; the snapshot has it"))
+        if not one.trains:
+            reading.lost.append(Lost(field=name, reason=f"for {keepable(one.context)}; the snapshot has it"))
             continue
         said = back.reference(one)
         item = _reference(said["reference"], said["hash"]) or _reference(mlflow_reference(one.name, one.digest), None)
@@ -239,6 +245,9 @@ def _hyperparameters(reading: _Reading, members: Mapping[str, Any]) -> Any:
         return members["hyperparameters"]
     for name in (name for name, value in params.items() if back.is_shortened(value)):
         reading.lost.append(Lost(field=f"param {keepable(name)}", reason="shortened there; as it stands there"))
+    for name in (name for name, value in params.items() if len(value) > _LONGEST):
+        reading.state(f"param {keepable(name)}", params[name])
+    params = {name: value for name, value in params.items() if len(value) <= _LONGEST}
     if len(params) == 1 and next(iter(params)) in ("$int", "$float"):  # how the ledger spells a number
         reading.state(f"param {next(iter(params))}", next(iter(params.values())), "no name that can be kept alone")
         return None
@@ -263,8 +272,9 @@ def _metrics(reading: _Reading, members: Mapping[str, Any]) -> Any:
         why = doubt(one, last)
         if why:
             reading.lost.append(Lost(field=f"metric {keepable(one.name)}", reason=why))
-        if one.step:
-            reason = f"its last value alone, of step {one.step}"
+        others = reading.offered.history.told(one.name, "the snapshot")
+        if one.step or others:
+            reason = f"its last value{f', of step {one.step}' if one.step else ''}{f'; {others}' if others else ''}"
             reading.lost.append(Lost(field=f"metric {keepable(one.name)}", reason=reason))
     return encode(kept) if kept else None
 
@@ -286,7 +296,7 @@ def _description(reading: _Reading) -> str | None:
     text = note if reading.own else own or note
     if reading.own and own and own != note:
         reading.state("card", own, "text of the card")
-    made = line(text)
+    made = line(text[:_LONGEST])
     if made is not None and made != text:
         reading.state("description", text)
     return made
@@ -296,6 +306,8 @@ def _tags(reading: _Reading) -> dict[str, str]:
     kept: dict[str, str] = {}
     for name, value in back.own_tags(reading.offered.tags, spelled=reading.own).items():
         try:
+            if len(value) > _LONGEST:
+                raise BadValue("too long")
             kept[label(name, where="tag")] = line_text(keepable(value), where=f"tag {name}")
         except RegistryError:
             reading.state(f"tag {keepable(name)}", value, "no tag of ours can be called or say that")

@@ -43,6 +43,7 @@ _MODEL_NAME_REFUSED = re.compile(r"[./:%\"']")
 #: A URL ends at # and ?, and MLflow's server refuses paths with #. Spaces at the beginning of a name get lost in its
 #: listings, and a colon at the end is taken for that of an address.
 _PATH_REFUSED = re.compile(rf"[#?]|(?:^|(?<=/)) +|:(?=/|$)|{_LOOKS_SPELLED.pattern}")
+_PATH_REFUSED_AT_FIRST = re.compile(rf"[#?]|{_LOOKS_SPELLED.pattern}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,9 +74,14 @@ class Notes:
         """Keep one remark."""
         self.remarks.append(Remark(place=place, name=name, problem=problem, instead=instead))
 
-    def key(self, place: str, *parts: str) -> str:
-        """Return the name under which MLflow takes a param, metric or tag; several parts are joined by slashes."""
-        return self._named(place, "/".join(parts), lambda one: spelled(one) if len(parts) == 1 else joined(parts))
+    def key(self, place: str, *parts: str, apart: tuple[str, ...] = ()) -> str:
+        """Return the name under which MLflow takes a param, metric or tag; several parts are joined by slashes.
+
+        ``apart``: beginnings of other kinds of names, for one of which a name of one part is not to be taken.
+        """
+        if len(parts) > 1:
+            return self._named(place, "/".join(parts), lambda _: joined(parts))
+        return self._named(place, parts[0], lambda one: spelled(one, apart=apart))
 
     def path(self, place: str, path: str) -> str:
         """Return the path under which MLflow takes a file."""
@@ -99,13 +105,14 @@ class Notes:
         return made
 
 
-def spelled(name: str) -> str:
+def spelled(name: str, *, apart: tuple[str, ...] = ()) -> str:
     """Return ``name`` with every character that MLflow refuses in keys as ``_xHH_`` (its code point in hex).
 
-    A path that MLflow would read as another one (``a//b``, ``./a``) has its slashes and leading dots spelled too; what is
+    So has one that begins as one of ``apart`` does its first character. A path that MLflow would read as another one (``a//b``, ``./a``) has its slashes and leading dots spelled too; what is
     longer than :data:`KEY` ends with its SHA-256 and does not come back from the name alone.
     """
-    return _fitting(_respelled(name), name)
+    made = _respelled(name)
+    return _fitting(f"{_code(made[0])}{made[1:]}" if made.startswith(apart) else made, name)
 
 
 def joined(parts: Sequence[str]) -> str:
@@ -138,6 +145,11 @@ def _code(char: str) -> str:
 def spelled_path(path: str) -> str:
     """Return an artefact's path as MLflow's HTTP interface takes it; :func:`unspelled` gives it back."""
     return _PATH_REFUSED.sub(lambda found: "".join(map(_code, found[0])), path)
+
+
+def spelled_path_at_first(path: str) -> str:
+    """Return what the first release made of the path: a colon at the end and spaces at the beginning went as they are."""
+    return _PATH_REFUSED_AT_FIRST.sub(lambda found: _code(found[0]), path)
 
 
 def spelled_alias(name: str, *, taken: str) -> str:

@@ -8,6 +8,7 @@ everything depends on the ledger and the files' hashes alone; what does not fit 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -37,8 +38,10 @@ from manual_registry.core.state import State
 from manual_registry.core.statements import APPROVAL_NAMESPACE, PROMOTION_NAMESPACE, read_statement
 from manual_registry.core.times import parse_time
 
-#: Goes up when a field moves to another place: values that an older tool wrote are then not taken for edits.
-MAPPING: Final = "1"
+#: Goes up when a version has other places or texts there: what earlier tools wrote (:mod:`earlier`) is then no edit, and
+#: earlier tools leave alone what this one wrote. 2: a logged model has the run's params and metrics, a gate
+#: all its reports.
+MAPPING: Final = "2"
 MAPPING_TAG: Final = "manual_registry.mapping"
 PRODUCTION_ALIASES: Final = ("production", "champion")
 
@@ -66,6 +69,7 @@ def version_entities(
     """Return what ``found`` is in MLflow; ``content`` is its artefact, ``events`` the chain from event 1 on."""
     notes = Notes()
     identity = _identity(state, found)
+    params, (metrics, earlier) = dict(_params(found, notes)), _last(_metrics(found, notes))
     return VersionEntities(
         model=found.model,
         version=found.version,
@@ -75,15 +79,18 @@ def version_entities(
             end=_trained(found, notes),
             status="FINISHED",
             tags={**identity, **_run_tags(found, notes)},
-            params=dict(_params(found, notes)),
-            metrics=tuple(_metrics(found, notes)),
+            params=params,
+            metrics=metrics,
             datasets=tuple(_datasets(found, notes)),
             files=tuple(_run_files(state, found, events, content, notes)),
+            earlier=earlier,
         ),
         logged=Logged(
             name=_logged_name(found, notes),
             status="READY",
             tags=identity,
+            params=params,
+            metrics=metrics,
             files=tuple(
                 File(
                     path=notes.path("model.file", f"{ARTEFACT}/{one.path}"),
@@ -192,25 +199,28 @@ def _metrics(found: VersionState, notes: Notes) -> Iterator[Metric]:
     trained = _trained(found, notes)
     for name, value in (found.value("metrics") or {}).items():
         # A metric of that name is not to be taken for one of a gate.
-        own = f"_x{ord(name[0]):02x}_{name[1:]}" if name.startswith((GATE, SUBGROUP)) else notes.key("run.metric", name)
-        yield from _metric(own, value, trained, 0, notes)
+        key = notes.key("run.metric", name, apart=(GATE, SUBGROUP))
+        yield from _metric(key, value, trained, 0, notes)
     for attribute, groups in (found.value("subgroup_metrics") or {}).items():
         for group, metrics in groups.items():
             for name, value in metrics.items():
                 key = notes.key("run.metric", SUBGROUP.rstrip("/"), attribute, group, name)
                 yield from _metric(key, value, trained, 0, notes)
-    for step, gate in _latest_gates(found):
-        yield from _gate_metrics(gate, step, notes)
-
-
-def _latest_gates(found: VersionState) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield the report of each gate that counts, and how many came before it; all of them stand in record.json."""
-    counts: dict[str, int] = {}
-    latest: dict[str, Mapping[str, Any]] = {}
+    reports: Counter[str] = Counter()
     for gate in found.gates:
-        counts[gate["gate"]] = counts.get(gate["gate"], -1) + 1
-        latest[gate["gate"]] = gate
-    yield from ((counts[name], gate) for name, gate in latest.items())
+        yield from _gate_metrics(gate, reports[gate["gate"]], notes)
+        reports[gate["gate"]] += 1
+
+
+def _last(metrics: Iterable[Metric]) -> tuple[tuple[Metric, ...], tuple[Metric, ...]]:
+    """Return the last value of each metric, and those that a later report of the same gate came after."""
+    last: dict[str, Metric] = {}
+    earlier: list[Metric] = []
+    for one in metrics:
+        if one.name in last:
+            earlier.append(last[one.name])
+        last[one.name] = one
+    return tuple(last.values()), tuple(earlier)
 
 
 def _gate_metrics(gate: Mapping[str, Any], step: int, notes: Notes) -> Iterator[Metric]:
@@ -377,9 +387,11 @@ def description(found: VersionState) -> str:
     return text if limits.plain(text) else "".join(char for char in text if limits.plain(char))
 
 
-def with_mlmodel(entities: VersionEntities, data: bytes) -> VersionEntities:
-    """Return ``entities`` with MLmodel, which names ids that MLflow chose, among the files of its logged model."""
+def with_mlmodel(entities: VersionEntities, data: bytes, copies: Mapping[str, str]) -> VersionEntities:
+    """Return ``entities`` with MLmodel and ``copies``, ``{place: file of the artefact}``, in its logged model."""
     if entities.logged is None:
         return entities
-    files = (*entities.logged.files, made_file("MLmodel", data))
+    there = {one.origin: one for one in entities.logged.files}
+    also = (replace(there[f"artefact/{path}"], path=place) for place, path in copies.items())
+    files = (*entities.logged.files, *also, made_file("MLmodel", data))
     return replace(entities, logged=replace(entities.logged, files=files))

@@ -16,7 +16,7 @@ from typing import Any, Final
 from manual_registry.core.adoption.importing import keepable
 from manual_registry.core.canonical import dump, encode
 from manual_registry.core.handover.back import identity
-from manual_registry.core.handover.entities import File, Metric, Run, VersionEntities
+from manual_registry.core.handover.entities import File, History, Metric, Run, VersionEntities
 
 _PASSWORD: Final = re.compile(r"(://[^/\s:@]*):[^/\s@]*@")
 SCHEMA: Final = "manual-registry/mlflow-snapshot/1"
@@ -31,7 +31,8 @@ class Offered:
     ``name`` and ``number`` are MLflow's; ``stage`` its old kind of stage, None where it has none; ``created`` in
     milliseconds since 1970. ``model_params`` and ``model_metrics`` are those of the logged model itself. ``files``:
     {path: bytes} of the model, -1 where it is not told. ``papers``: this tool's own files of the run, by their path
-    below ``manual_registry/``. ``problem``: why its files cannot be had; ``remarks``: what else of it is not there.
+    below ``manual_registry/``. ``history``: what the run's metrics
+    were before their last values. ``problem``: why its files cannot be had, ``problem_code`` the code of that error; ``remarks``: what else of it is not there.
     """
 
     name: str
@@ -49,7 +50,9 @@ class Offered:
     model_metrics: tuple[Metric, ...] = ()
     files: Mapping[str, int] = field(default_factory=dict)
     papers: Mapping[str, bytes] = field(default_factory=dict)
+    history: History = field(default_factory=History)
     problem: str | None = None
+    problem_code: str | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -139,7 +142,7 @@ def _version(one: Offered) -> dict[str, Any]:
         "user": _text(one.user),
         "description": keepable(found.registered.description) if found.registered else "",
         "tags": _pairs(one.tags),
-        "run": _run(found.run) if found.run is not None else None,
+        "run": {**_run(found.run), **_history(one.history)} if found.run is not None else None,
         "logged_model": {
             "name": keepable(found.logged.name),
             "status": keepable(found.logged.status),
@@ -178,6 +181,16 @@ def _run(run: Run) -> dict[str, Any]:
         ],
         "files": [[keepable(one.path), one.size] for one in sorted(run.files, key=_path)],
     }
+
+
+def _history(found: History) -> dict[str, Any]:
+    said = found.document()
+    values = [[keepable(name), values] for name, values in said["values"]]
+    return (
+        {"history": {"values": values, "cut": [keepable(name) for name in said["cut"]]}}
+        if values or said["cut"]
+        else {}
+    )
 
 
 def _path(file: File) -> str:

@@ -17,7 +17,7 @@ from manual_registry.core import events as kinds
 from manual_registry.core.canonical import dump, parse
 from manual_registry.core.errors import EventUnreadable, RegistryError
 from manual_registry.core.folding import fold
-from manual_registry.core.handover import comparing, mapping
+from manual_registry.core.handover import comparing, earlier, mapping
 from manual_registry.core.handover.entities import VersionEntities
 from manual_registry.core.handover.record import EVENTS, RECORD, lines, record_bytes
 from manual_registry.core.ledger import Event, hash_of, parse_event
@@ -142,6 +142,7 @@ def told(borne: Borne, found: VersionEntities, said: Mapping[str, Any]) -> list[
     if said["row"]["retention_until"]:
         wanted[until] = str(said["row"]["retention_until"])
     there = found.flat()
+    wanted = earlier.expected(wanted, there)
     parts = {"run": found.run, "model": found.logged, "version": found.registered}
     kept = {place for place in _TOLD if parts[place.partition(".")[0]] is not None}
     return [

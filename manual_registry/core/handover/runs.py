@@ -19,7 +19,7 @@ from manual_registry.core.errors import RegistryError
 from manual_registry.core.handover import mapping
 from manual_registry.core.handover.back import hyperparameter, identity, reference
 from manual_registry.core.handover.doubting import as_logged, doubt
-from manual_registry.core.handover.entities import Dataset, Metric, Run
+from manual_registry.core.handover.entities import Dataset, History, Metric, Run
 from manual_registry.core.handover.limits import unspelled
 from manual_registry.core.metadata import Metadata
 from manual_registry.core.references import without_credentials
@@ -27,12 +27,11 @@ from manual_registry.core.times import stamp
 from manual_registry.core.values import free_text, label, line_text
 
 RECORD_SCHEMA: Final = "manual-registry/mlflow-run/1"
-#: What people call the data that a model was trained on; every other context is another use of data.
-_TRAINING: Final = ("", "train", "training")
 _COMMIT: Final = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 _TAKEN: Final = ("mlflow.source.git.commit", "mlflow.source.git.repoURL", "mlflow.user", "mlflow.note.content")
 _OURS: Final = ("manual_registry.", "aisdp.")
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_LAST_ALONE: Final = History()
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -59,11 +58,14 @@ class Told:
     left: tuple[str, ...]
 
 
-def told(run: Run, run_id: str, chosen: Chosen) -> Told:
-    """Return what the run says of ``chosen`` in the register's terms; nothing of it is refused, only told."""
+def told(run: Run, run_id: str, chosen: Chosen, history: History = _LAST_ALONE) -> Told:
+    """Return what the run says of ``chosen`` in the register's terms; nothing of it is refused, only told.
+
+    ``history``: what the metrics were before; the file that :func:`record_bytes` makes keeps it.
+    """
     left: list[str] = []
     ours = identity(run.tags) is not None
-    metrics, subgroups = _metrics(run, chosen, left, ours=ours)
+    metrics, subgroups = _metrics(run, chosen, history, left, ours=ours)
     commit = run.tags.get("mlflow.source.git.commit", "")
     if commit and not _COMMIT.fullmatch(commit):
         left.append(f"commit {_short(commit)!r} is no full commit id")
@@ -98,7 +100,7 @@ def _names(names: Iterable[str]) -> str:
 
 
 def _metrics(
-    run: Run, chosen: Chosen, left: list[str], *, ours: bool
+    run: Run, chosen: Chosen, history: History, left: list[str], *, ours: bool
 ) -> tuple[dict[str, float], dict[str, dict[str, dict[str, float]]]]:
     linked, whole = _last(as_logged(one, run.metrics) for one in chosen.metrics), _last(run.metrics)
     found = {**whole, **linked} if chosen.others else {**linked, **whole}
@@ -109,9 +111,7 @@ def _metrics(
     doubts = {name: doubt(one, run.metrics) for name, one in found.items()}
     for why in dict.fromkeys(filter(None, doubts.values())):
         left.append(f"what was logged where it says {why}: {_names(name for name in doubts if doubts[name] == why)}")
-    stepped = [f"{name} (step {one.step})" for name, one in found.items() if one.step]
-    if stepped and not ours:
-        left.append(f"earlier values of metrics logged in steps, the last one is taken: {_names(stepped)}")
+    left += [] if ours else _earlier(found, history)
     metrics: dict[str, float] = {}
     subgroups: dict[str, dict[str, dict[str, float]]] = {}
     for name, one in found.items():
@@ -123,6 +123,20 @@ def _metrics(
         else:
             metrics[unspelled(name) if ours else name] = one.value
     return metrics, subgroups
+
+
+def _earlier(found: Mapping[str, Metric], history: History) -> Iterator[str]:
+    """Yield which metrics have earlier values; where they are kept is said once for all of whom it is true."""
+    stepped = {name: f"{name} (step {one.step})" if one.step else name for name, one in found.items()}
+    whole = [text for name, text in stepped.items() if name in history.values and name not in history.cut]
+    if whole:
+        yield f"earlier values of metrics, the last one is taken, the evidence has all: {_names(whole)}"
+    cut = [text for name, text in stepped.items() if name in history.cut]
+    if cut:
+        yield f"earlier values of metrics, the last one is taken, not all are kept (too many, or not given): {_names(cut)}"
+    rest = [stepped[name] for name, one in found.items() if one.step and name not in {*history.values, *history.cut}]
+    if rest:
+        yield f"metrics of a later step, without earlier values: {_names(rest)}"
 
 
 def _tell_of_links(whole: Mapping[str, Metric], linked: Mapping[str, Metric], chosen: Chosen, left: list[str]) -> None:
@@ -153,7 +167,7 @@ def _params(params: Mapping[str, str], *, ours: bool) -> dict[str, Any]:
 
 def _training_data(datasets: Iterable[Dataset], left: list[str]) -> Iterator[str]:
     for one in datasets:
-        if one.context.strip().lower() in _TRAINING:
+        if one.trains:
             yield reference(one)["reference"]
         else:
             left.append(f"data set {_short(one.name)!r} ({_short(one.context)})")
@@ -212,7 +226,7 @@ def _not_taken(run: Run) -> Iterator[str]:
 # -- the whole of it ------------------------------------------------------------------------------------------------
 
 
-def record_bytes(run: Run, run_id: str, chosen: Chosen, *, server: str | None) -> bytes:
+def record_bytes(run: Run, run_id: str, chosen: Chosen, *, server: str | None, history: History = _LAST_ALONE) -> bytes:
     """Return everything that was read of the run as canonical JSON, addresses without credentials.
 
     ``server``: its address; None for a store of this machine, whose place says nothing elsewhere. Tags that MLflow itself
@@ -230,6 +244,7 @@ def record_bytes(run: Run, run_id: str, chosen: Chosen, *, server: str | None) -
             "tags": run.tags,
             "params": run.params,
             "metrics": _listed(run.metrics),
+            "history": history.document(),
             "datasets": [
                 {
                     "name": one.name,

@@ -85,26 +85,31 @@ ROWS: Final = (
     ),
     Row(
         fields=("hyperparameters",),
-        where="params; text as it is, all else as JSON",
-        places=(r"run\.param .+",),
+        where="params of run and logged model; text as it is, all else as JSON",
+        places=(r"(run|model)\.param .+",),
         unfit="6,000 characters; longer ones are shortened and end with their SHA-256; refused characters of names are spelled `_xHH_`",
     ),
     Row(
         fields=("metrics",),
-        where="metrics, at the training date; tag `aisdp.evaluation_metrics`",
-        places=(r"run\.metric (?!gate/|subgroup/).+", r"version\.tag aisdp\.evaluation_metrics"),
+        where="metrics of the run, linked to the logged model, at the training date; tag `aisdp.evaluation_metrics`",
+        places=(r"(run|model)\.metric (?!gate/|subgroup/).+", r"version\.tag aisdp\.evaluation_metrics"),
         unfit="64-bit floats; refused characters of names are spelled `_xHH_`",
     ),
     Row(
         fields=("subgroup_metrics",),
         where="metrics `subgroup/ATTRIBUTE/GROUP/METRIC`, at the training date",
-        places=(r"run\.metric subgroup/.+/.+/.+",),
+        places=(r"(run|model)\.metric subgroup/.+/.+/.+",),
     ),
     Row(
         fields=("gates",),
         where="metrics `gate/GATE/METRIC` with `/lower`, `/upper`, `/threshold`, at the date of the evaluation, a later report as"
         " a later step; evaluation inputs of the run; tag `aisdp.validation_gates`",
-        places=(r"run\.metric gate/.+/.+", r"run\.dataset evaluation .+", r"version\.tag aisdp\.validation_gates"),
+        places=(
+            r"(run|model)\.metric gate/.+/.+",
+            r"run\.metric\.earlier gate/.+/.+ step [0-9]+",
+            r"run\.dataset evaluation .+",
+            r"version\.tag aisdp\.validation_gates",
+        ),
     ),
     Row(
         fields=("evidence", "config", "prompt", "environment"),
@@ -148,7 +153,8 @@ ROWS: Final = (
     Row(
         fields=("of the export itself",),
         where="tags `manual_registry.mapping`, `.exported_through` (number of the last event known to it),"
-        " `.exporting_through` (that of an export under way), `.verified` (outcome of the read-back), `.production_alias`; description of the registered model",
+        " `.exporting_through` (those through which exports were begun; of one that ended, the same number), `.verified`"
+        " (outcome of the read-back), `.production_alias`; description of the registered model",
         places=(r".+\.tag manual_registry\.mapping", "registered_model description"),
     ),
 )

@@ -62,6 +62,54 @@ def of_model(tags: Mapping[str, str]) -> list[Begun]:
     return _distinct(known, [one for one in exporting(tags) if one.alias])
 
 
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A tag of the export's own that is not as it was written; ``found`` None: it is not there."""
+
+    name: str
+    expected: str
+    found: str | None
+
+
+def edits(tags: Mapping[str, str], head: int, mark: tuple[int, str] | None) -> list[Edit]:
+    """Return which of the export's own tags somebody changed.
+
+    ``head`` is the last event of the ledger, ``mark`` what the ledger says was written there last: the event, and what
+    production is called (""; no such tag). A later event is an export's that was not recorded, whatever it called that.
+    """
+    said, last = tags.get(THROUGH), through(tags)
+    if said is not None and not 0 < (last or 0) <= head:
+        return [Edit(THROUGH, f"an event's number, at most {head}", str(said))]
+    if any(one.seq > head for one in exporting(tags)):
+        return [Edit(EXPORTING, f"numbers of events, at most {head}", str(tags[EXPORTING]))]
+    if mark is None or (last is not None and last > mark[0]):
+        return []
+    written = ((THROUGH, str(mark[0])), *([(PRODUCTION_ALIAS, mark[1])] if mark[1] else []))
+    return [Edit(name, value, tags.get(name)) for name, value in written if tags.get(name) != value]
+
+
+def with_mark(begun: list[Begun], mark: tuple[int, str] | None) -> list[Begun]:
+    """Return ``begun`` and what the ledger says was written there, which no edit of the tags takes away."""
+    return begun if mark is None else _distinct(begun, [Begun(*mark)])
+
+
+def not_before(begun: list[Begun], mark: tuple[int, str] | None) -> list[Begun]:
+    """Return which of ``begun`` a check takes for exported: what the ledger says was written last, and what came later.
+
+    An entry of an earlier event is somebody's who set a value back and the tags with it.
+    """
+    return begun if mark is None else [Begun(*mark), *(one for one in begun if one.seq > mark[0])]
+
+
+def unfinished(version: Mapping[str, str] | None, run: Mapping[str, str] | None) -> Begun | None:
+    """Return what an export of a version was begun through that has not ended; None: what is there is whole.
+
+    ``version`` and ``run`` are the tags of model version and run. It was interrupted, or it is running now.
+    """
+    last = through(version or {}) or 0
+    return max((one for one in exporting(run or {}) if one.seq > last), default=None)
+
+
 def _distinct(*lists: list[Begun]) -> list[Begun]:
     return list(dict.fromkeys(one for each in lists for one in each))
 

@@ -22,8 +22,8 @@ class ReadCommands(Commands):
     def status(self) -> Document:
         """Say what the registry is, what waits, and what to do next.
 
-        Returns ``manual-registry/status/1``: counts by stage, pending approvals, overdue ratifications, moves, the
-        head, commands to type next; times are UTC stamps with milliseconds. Raises :class:`IntegrityError`.
+        Returns ``manual-registry/status/1``: counts by stage, pending approvals, what is overdue, moves, the
+        last retrieval drill, the head, commands to type next; times are UTC stamps with milliseconds. Raises :class:`IntegrityError`.
         """
         from manual_registry.registry import reading
 

@@ -41,7 +41,7 @@ class RosterCommands(Commands):
         as_: str | None = None,
         key: str | Path | None = None,
     ) -> Result:
-        """Revoke an approver from here on; the last active lead stays.
+        """Revoke an approver from here on; the last active lead stays, unless the register is closed.
 
         ``compromised_since``: since when somebody else may have had the key; `verify` then finds the later signatures
         that no anchor covers. ``former_key``, a fingerprint (``SHA256:…``): say it of that key, which signs no more, and
