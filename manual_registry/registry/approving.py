@@ -25,7 +25,7 @@ from manual_registry.core.statements import (
 )
 from manual_registry.core.times import parse_time
 from manual_registry.core.values import Email, Stage, email, free_text, stage
-from manual_registry.registry import asking
+from manual_registry.registry import answering
 from manual_registry.registry.access import writing
 from manual_registry.registry.references import find
 
@@ -225,7 +225,7 @@ def sign(work: Workspace, name: str, *, as_: str, key: Path | None, reject: bool
         line = _line(state, current, approver.email, at, reject=reject, comment=comment)
         _refuse_before_signing(work, state, current, line)
         signature = signer.sign(line, namespace=APPROVAL_NAMESPACE)
-        return _signed(current, line.decode(), signature)
+        return answering.signed(current, line.decode(), signature)
 
     return _append_signature(work, request, build, "approval-sign")
 
@@ -246,11 +246,6 @@ def _signed_so(
 def _refuse_before_signing(work: Workspace, state: State, request: Request, line: bytes) -> None:
     """Tell everything but the signature before a person is asked for a passphrase or a touch."""
     raise_for(approvals.judge(state, request, line.decode(), None, moment=work.clock()).reasons)
-
-
-def _signed(request: Request, line: str, signature: str) -> Draft:
-    subject = {"model": request.model, "version": request.version}
-    return Draft(type=kinds.SIGNED, subject=subject, data={"id": request.id, "statement": line, "signature": signature})
 
 
 def _append_signature(work: Workspace, request: Request, build: Any, command: str) -> Result:
@@ -292,16 +287,10 @@ def import_signature(work: Workspace, name: str, *, signature: Path, statement: 
                 hint=f"mreg approval statement {request.id} --as EMAIL -o FILE",
             )
         candidates = [text]
-    line = asking.matching(request.id, armour, candidates, namespace=APPROVAL_NAMESPACE)
+    line = answering.matching(request.id, armour, candidates, namespace=APPROVAL_NAMESPACE)
     return _append_signature(
-        work, request, lambda state, _at: _signed(state.requests[request.id], line, armour), "approval-import"
+        work, request, lambda state, _at: answering.signed(state.requests[request.id], line, armour), "approval-import"
     )
-
-
-def take_in(work: Workspace, loaded: Loaded, request: Request, armour: str) -> None:
-    """Write the signing event of a signature over one of the statements that were issued for ``request``."""
-    line = asking.matching(request.id, armour, list(reversed(request.issued)), namespace=APPROVAL_NAMESPACE)
-    work.append(loaded, lambda state, _at: _signed(state.requests[request.id], line, armour))
 
 
 def withdraw(work: Workspace, name: str) -> Result:

@@ -16,12 +16,13 @@ from manual_registry.core.audit import unknown_approval
 from manual_registry.core.controls import Asked
 from manual_registry.core.decide import requests, signing
 from manual_registry.core.decide.closing import refusal
-from manual_registry.core.errors import ReasonMissing, RegistryError, StatementUnknown, UsageError, raise_for
-from manual_registry.core.ledger import Draft, Event
+from manual_registry.core.errors import RegistryError, UsageError, raise_for
+from manual_registry.core.ledger import Draft
 from manual_registry.core.sshkeys import parse_public_key
-from manual_registry.core.state import Baseline, ControlRequest, State
-from manual_registry.core.statements import CONTROL_NAMESPACE, control_line, read_statement
-from manual_registry.core.values import Email, email, free_text
+from manual_registry.core.state import ControlRequest, State
+from manual_registry.core.statements import CONTROL_NAMESPACE, control_line
+from manual_registry.core.values import Email, email
+from manual_registry.registry import answering
 from manual_registry.registry.access import writing
 
 if TYPE_CHECKING:
@@ -121,7 +122,13 @@ def sign(work: Workspace, name: str, *, as_: str, key: Path | None, reject: bool
         asked = _require(loaded.state, name)
         action = controls.REJECT if reject else controls.action_of(asked)
         _sign(
-            work, loaded, _answer(asked, reject=reject, comment=comment), action=action, asked=asked, as_=who, key=key
+            work,
+            loaded,
+            answering.answer(asked, reject=reject, comment=comment),
+            action=action,
+            asked=asked,
+            as_=who,
+            key=key,
         )
     return _done(work, "approval-sign", loaded, asked)
 
@@ -132,19 +139,6 @@ def _signed_so(asked: Asked, who: Email, *, reject: bool, comment: str | None) -
     if not reject:
         return controls.status(asked) == "used"
     return isinstance(asked, ControlRequest) and (asked.status, asked.comment) == ("rejected", comment)
-
-
-def _answer(asked: Asked, *, reject: bool, comment: str | None) -> Draft:
-    if reject and not (comment or "").strip():
-        told = f"{asked.id}: a rejection needs a comment"
-        raise ReasonMissing(told, location="comment", clause="RP-10", hint='add --comment "…"')
-    if not reject and comment:
-        raise UsageError(f"{asked.id}: a comment is signed with a rejection only; note it with the request's subject")
-    if not reject:
-        return controls.draft_of(asked, {})
-    if isinstance(asked, Baseline):
-        raise UsageError(f"{asked.id} is a baseline: it is confirmed, or stays as the old sheet stated it")
-    return controls.rejection_of(asked, free_text(comment or "", where="comment"), {})
 
 
 def _line(state: State, draft: Draft, *, action: str, asked: Asked | None, who: str, at: str) -> tuple[bytes, str]:
@@ -199,17 +193,7 @@ def _sign(
         control["signature"] = signer.sign(line, namespace=CONTROL_NAMESPACE)
         return made
 
-    _tell_first_lead(work, work.append(loaded, build))
-
-
-def _tell_first_lead(work: Workspace, event: Event) -> None:
-    """Say aloud that somebody enrolled themselves, which only the first lead of a registry can."""
-    if event.type == kinds.APPROVER_ADDED and event.data["control"]["signer"] == event.subject["approver"]:
-        who = event.subject["approver"]
-        work.warn(f"{who} is the first lead of this registry and enrolled by signing with their own key: tell everyone")
-
-
-# -- elsewhere --------------------------------------------------------------------------------------------
+    answering.tell_first_lead(work, work.append(loaded, build))
 
 
 def statement(work: Workspace, name: str, *, as_: str, reject: bool, comment: str | None) -> tuple[bytes, Result]:
@@ -219,7 +203,7 @@ def statement(work: Workspace, name: str, *, as_: str, reject: bool, comment: st
     with writing(work) as loaded:
         asked = _require(loaded.state, name)
         action = controls.REJECT if reject else controls.action_of(asked)
-        draft = _answer(asked, reject=reject, comment=comment)
+        draft = answering.answer(asked, reject=reject, comment=comment)
 
         def build(state: State, at: str) -> Draft:
             issued[:] = [_line(state, draft, action=action, asked=asked, who=who, at=at)[0]]
@@ -246,70 +230,20 @@ def import_signature(work: Workspace, name: str, *, signature: Path, statement: 
         if known is not None and _taken(loaded, armour):  # from the inbox, just now
             return work.result("approval-import", loaded, id=known.id)
         asked = _require(loaded.state, name)
-        take_in(work, loaded, asked, armour, only=only, place=str(statement))
+        answering.take_control(work, loaded, asked, armour, only=only, place=str(statement))
     return _done(work, "approval-import", loaded, asked)
 
 
 def _done(work: Workspace, command: str, loaded: Loaded, asked: Asked) -> Result:
     """Return the result of a signature; the one that closes the register says so, and what comes next."""
-    ended = closed_by(loaded.state, asked.id)
+    ended = answering.closed_by(loaded.state, asked.id)
     if ended is None:
         return work.result(command, loaded, id=asked.id, next=f"mreg approval show {asked.id}")
     return work.result(command, loaded, id=asked.id, next=closing.NEXT, notes=(ended,))
 
 
-def closed_by(state: State, name: str) -> str | None:
-    """Say that the answer to request ``name`` has closed the register; None: it has not."""
-    asked = state.controls.get(name)
-    if state.closed is None or asked is None or asked.signed_seq != state.closed.seq:
-        return None
-    return f"closed; the register goes on at {state.closed.successor}"
-
-
 def _taken(loaded: Loaded, armour: str) -> bool:
     return any((event.data.get("control") or {}).get("signature") == armour for event in loaded.events)
-
-
-def take_in(
-    work: Workspace, loaded: Loaded, asked: Asked, armour: str, *, only: str | None = None, place: str = ""
-) -> None:
-    """Write the event that a signature over one of the statements issued for ``asked`` makes."""
-    if only is not None and only not in asked.issued:
-        raise StatementUnknown(
-            f"{place}: this registry never issued that statement for {asked.id}",
-            location=place,
-            hint=f"mreg approval statement {asked.id} --as EMAIL -o FILE",
-        )
-    candidates = [only] if only is not None else list(reversed(asked.issued))
-    line = matching(asked.id, armour, candidates, namespace=CONTROL_NAMESPACE)
-    found = read_statement(line)
-    said = found["predicate"] if found else {}
-    rejecting = said.get("action") == controls.REJECT
-    comment = said["details"].get("comment") if rejecting else None
-    control = {"signer": said["signer"], "statement": line, "signature": armour, "request": asked.id}
-    draft = _answer(asked, reject=rejecting, comment=comment)
-    made = Draft(type=draft.type, subject=draft.subject, data={**draft.data, "control": control})
-    _tell_first_lead(work, work.append(loaded, lambda _state, _at: made))
-
-
-def matching(id: str, armour: str, candidates: list[str], *, namespace: str) -> str:
-    """Return the statement over which the signature is good; raises :class:`StatementUnknown`."""
-    from manual_registry.core.sshsig import verify
-
-    problems: list[RegistryError] = []
-    for line in candidates:
-        try:
-            verify(line.encode(), armour, namespace=namespace)
-        except RegistryError as problem:
-            problems.append(problem)
-            continue
-        return line
-    why = f" ({problems[0].message})" if problems else ""
-    raise StatementUnknown(
-        f"the signature is good over none of the {len(candidates)} statement(s) issued for {id}{why}",
-        location=id,
-        hint=f"mreg approval statement {id} --as EMAIL -o FILE",
-    )
 
 
 def withdraw(work: Workspace, name: str) -> Result:

@@ -16,6 +16,7 @@ from manual_registry.core.errors import RegistryError, StatementUnknown
 from manual_registry.core.sshsig import MAX_ARMOUR, normalise, verify
 from manual_registry.core.state import State
 from manual_registry.core.statements import APPROVAL_NAMESPACE, CONTROL_NAMESPACE
+from manual_registry.registry import answering
 
 if TYPE_CHECKING:
     from manual_registry.registry.workspace import Loaded, Workspace
@@ -49,8 +50,6 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _take_in(work: Workspace, loaded: Loaded, path: Path) -> None:
-    from manual_registry.registry import approving, asking
-
     with path.open("rb") as file:
         armour = normalise(file.read(2 * MAX_ARMOUR + 1))
     if _stands(loaded, armour):
@@ -58,11 +57,11 @@ def _take_in(work: Workspace, loaded: Loaded, path: Path) -> None:
     name = _answers(loaded.state, path, armour)
     asked = controls.find(loaded.state, name)
     if asked is not None:
-        asking.take_in(work, loaded, asked, armour)
+        answering.take_control(work, loaded, asked, armour)
     else:
-        approving.take_in(work, loaded, loaded.state.requests[name], armour)
+        answering.take_approval(work, loaded, loaded.state.requests[name], armour)
     work.warn(f"{PLACE}/{path.name}: took in the signature of {name}")
-    work.warn(asking.closed_by(loaded.state, name))
+    work.warn(answering.closed_by(loaded.state, name))
 
 
 def _stands(loaded: Loaded, armour: str) -> bool:
