@@ -52,3 +52,16 @@ def writing(work: Workspace) -> Iterator[Loaded]:
             # A command that changes nothing catches up after one that was killed; a refused one touches nothing.
             if loaded.written or (done and views.behind(work, loaded)):
                 views.publish(work, loaded)
+
+
+def writable(work: Workspace) -> Loaded:
+    """Return the ledger as a writing command meets it, for one that works for long and writes an event at its end.
+
+    What would refuse that event is found before the work: the write lock is free again when this returns.
+    """
+    from manual_registry.adapters.files import require_writable
+
+    with writing(work) as loaded:
+        require_writable(work.root / "ledger")
+        _ = work.actor  # asked for now, not when all has been done
+        return loaded

@@ -18,13 +18,13 @@ from manual_registry.core import drills
 from manual_registry.core import events as kinds
 from manual_registry.core.errors import RegistryError, UsageError
 from manual_registry.core.ledger import Draft
-from manual_registry.registry.access import read, writing
+from manual_registry.registry.access import read, writable, writing
 from manual_registry.registry.drilled import Drilling
 from manual_registry.registry.retrieving import Bar, Trial, size
 
 if TYPE_CHECKING:
     from manual_registry.ports import Progress
-    from manual_registry.registry.workspace import Loaded, Workspace
+    from manual_registry.registry.workspace import Workspace
 
 
 def drill(work: Workspace, *, sample: int | None, progress: Progress | None) -> Drilling:
@@ -35,7 +35,7 @@ def drill(work: Workspace, *, sample: int | None, progress: Progress | None) -> 
         raise UsageError(f"a sample is of one version or more, not of {sample}")
     loaded = read(work)
     if drills.archived(loaded.state):
-        loaded = _writable(work)
+        loaded = writable(work)
     through, seed = loaded.head
     turn = drills.chosen(loaded.state, through=through, seed=seed, sample=sample)
     if not turn:
@@ -50,16 +50,6 @@ def drill(work: Workspace, *, sample: int | None, progress: Progress | None) -> 
     _keep(work, done)
     done.warnings = tuple(work.warnings)
     return done
-
-
-def _writable(work: Workspace) -> Loaded:
-    """Return the ledger as a writing command meets it: what would refuse the event at the end does so before."""
-    from manual_registry.adapters.files import require_writable
-
-    with writing(work) as loaded:
-        require_writable(work.root / "ledger")
-        _ = work.actor  # asked for now, not when all has been copied
-        return loaded
 
 
 def _keep(work: Workspace, done: Drilling) -> None:

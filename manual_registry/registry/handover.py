@@ -32,7 +32,7 @@ from manual_registry.core.handover.comparing import Mismatch
 from manual_registry.core.ledger import Draft
 from manual_registry.core.records import Exported
 from manual_registry.registry import handover_shelves
-from manual_registry.registry.access import read, writing
+from manual_registry.registry.access import read, writable, writing
 from manual_registry.registry.handing_over import Handing
 from manual_registry.registry.handover_outcome import Outcome
 from manual_registry.registry.handover_sources import Sources
@@ -163,7 +163,7 @@ def export_mlflow(
     action = "dry-run" if dry_run else "check" if verify_only else "export"
     keeps = bool(models) and (action == "export" or record)
     if keeps:
-        loaded = _writable(work)
+        loaded = writable(work)
     server = servers.connect(address)
     done = Handover(uri=address, server=server.version, action=action, closed=loaded.state.closed is not None)
     handing = Handing(
@@ -183,15 +183,6 @@ def export_mlflow(
             _keep(work, loaded, done)
     done.warnings = tuple(work.warnings)
     return done
-
-
-def _writable(work: Workspace) -> Loaded:
-    """Return the ledger as a writing command meets it: what would refuse the event at the end does so before."""
-    from manual_registry.adapters.files import require_writable
-
-    with writing(work) as loaded:
-        require_writable(work.root / "ledger")
-        return loaded
 
 
 def _models(state: State, model: str | None) -> list[str]:

@@ -280,7 +280,8 @@ class OneVersion:
 
     def _without_behind(self, told: list[Mismatch], found: Flat) -> list[Mismatch]:
         """Return what somebody did; that the register went on since the last export is noted and is no difference."""
-        if not self._complete() and not self.handing.brought(self.shelf, self.record):
+        # The model version comes last: where there is one, all of it was there.
+        if self.held.registered is None and not self.handing.brought(self.shelf, self.record):
             self.outcome.awaited = True
             told = [one for one in told if one.problem != "missing"]
         before = [self._with_mlmodel(base, then).flat() for then, base in self._bases(not_before=True)]

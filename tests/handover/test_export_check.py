@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from mlflow_exports import counts, export, places
+from mlflow_exports import counts, export, killed_after, places
 from mlflow_server import MlflowServer, Proxy
 from world import LEAD, World
 
@@ -99,6 +99,18 @@ def test_a_server_with_nothing_of_ours_is_no_clean_one(world: World, mlflow_serv
     client.delete_experiment(client.get_experiment_by_name(world.model).experiment_id)
     assert ("version", "model version", "missing") in places(check(world, mlflow_server))
     assert ("registered_model", world.model, "missing") in places(check(world, mlflow_server))
+
+
+def test_a_version_on_its_way_waits_and_a_part_that_was_deleted_does_not(
+    world: World, mlflow_server: MlflowServer, proxy: Proxy
+) -> None:
+    world.register("1")
+    killed_after(world, proxy, "PUT", "record.json")
+    assert (places(check(world, proxy)), waits(check(world, proxy))[0]) == ([], ("1", False))
+    killed_after(world, proxy, "POST", "model-versions/create")  # whole, and no export is recorded
+    assert (places(check(world, proxy)), waits(check(world, proxy))) == ([], [])
+    mlflow_server.client().delete_logged_model(logged(mlflow_server, world.model, "1"))
+    assert ("model", "logged model", "missing") in places(check(world, proxy))
 
 
 # -- edited and forged --------------------------------------------------------------------------------------------
