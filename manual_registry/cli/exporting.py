@@ -174,18 +174,32 @@ def _next_lines(done: Handover) -> Iterator[str]:
     """Say what helps where something differs, or was not brought over."""
     command = f"mreg export mlflow --tracking-uri {clean(done.uri)}"
     if any(one.problem != "unfit" for one in done.mismatches):
-        yield (
-            "put right in MLflow what differs there; what its clients cannot put right is made anew once the model version,"
-            " its logged model and its run are deleted there"
-        )
+        yield _mending(done)
     if any(one.problem == "unfit" for one in done.mismatches):
         yield "next: mreg verify"
     if done.behind and done.closed:
         yield "what is behind came before the register was closed, after its last export: no export brings it over any more"
     elif done.behind:
         yield f"next: {command}    (the register went on since the last export)"
+    if done.closed and done.action == "dry-run" and any(one["new"] or one["values"] for one in done.plan):
+        yield "the register is closed: no export writes any of this any more"
     if done.mismatches and done.action != "dry-run":
         yield f"next: {command} --verify-only"
+
+
+def _mending(done: Handover) -> str:
+    """Say how what differs is put right; nothing is to be deleted that no export would make anew."""
+    if done.beyond:
+        return (
+            f"what is there was exported through event {done.beyond}, and this ledger ends before it: either this folder is an"
+            " older copy of the registry (look with the newest, and change nothing there), or somebody edited that tag"
+        )
+    if done.closed:
+        return "put right in MLflow what differs there, and delete nothing: a closed register makes nothing anew"
+    return (
+        "put right in MLflow what differs there; what its clients cannot put right is made anew once the model version,"
+        " its logged model and its run are deleted there"
+    )
 
 
 def _remark_lines(done: Handover) -> Iterator[str]:

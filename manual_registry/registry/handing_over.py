@@ -108,6 +108,11 @@ class Handing:
         known = [*begun[-1:], alias]
         return next((one for one in known if one in mapping.PRODUCTION_ALIASES), mapping.PRODUCTION_ALIASES[0])
 
+    def edited(self, shelf: Shelf) -> list[Mismatch]:
+        """Return edits of the export's own tags, told although an export writes them anew."""
+        found = shelf.told(self.sources.loaded.head[0], self.before.marks)
+        return [one for one in found if one.name in mapping.ABOUT_EXPORT and one.problem == "changed"]
+
     def model(self, shelf: Shelf, wanted: ModelEntities) -> list[Mismatch]:
         """Bring what stands once for the model up to date, aliases among it; returns what differs."""
         differs = self._model(shelf, wanted)
@@ -157,7 +162,7 @@ class Handing:
         if shelf.experiment is None and shelf.registered is None and not self._brought_any(shelf.model):
             self.behind.append({"model": shelf.model, "version": None, "there": False, "values": 0})
             return []
-        before = self._bases(shelf, not_before=True)
+        before = self._bases(shelf)
         if not self.written_so(shelf.model, None):
             before = [earlier.expected(base, found) for base in before]
         others, behind = comparing.apart(told, before, found)
@@ -204,15 +209,12 @@ class Handing:
         another = self.alias is not None and there.get(mapping.PRODUCTION_ALIAS) != self.alias
         return marks if another or any(name not in there for name in marks) else ()
 
-    def _bases(self, shelf: Shelf, *, not_before: bool = False) -> list[Flat]:
-        """Return what was exported of the model last, and what an export that was interrupted had begun with.
-
-        ``not_before``: nothing that was there before what the ledger says was written last.
-        """
+    def _bases(self, shelf: Shelf) -> list[Flat]:
+        """Return what was exported of the model last, and what an export that was interrupted had begun with."""
         found = []
         known = through.of_model(shelf.registered.tags if shelf.registered is not None else {})
         mark = self.before.marks.get((shelf.model, None))
-        for begun in through.not_before(known, mark) if not_before else through.with_mark(known, mark):
+        for begun in through.counting(known, mark):
             state = self.sources.at(begun.seq)
             if state is not None and shelf.model in state.models:
                 then = mapping.model_entities(state, shelf.model, production_alias=begun.alias)

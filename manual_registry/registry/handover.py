@@ -65,6 +65,8 @@ class Handover:
     behind: list[dict[str, Any]] = field(default_factory=list)
     #: The register is closed: what is behind stays so.
     closed: bool = False
+    #: The event through which something there says that it was exported, where this ledger ends before it; 0: it does not.
+    beyond: int = 0
     requests: int = 0
     warnings: tuple[str, ...] = ()
     event: int | None = None
@@ -238,6 +240,8 @@ def _model(handing: Handing, shelf: Shelf, done: Handover) -> None:
     state = handing.sources.told()
     wanted = mapping.model_entities(state, shelf.model, production_alias=handing.production_alias(shelf))
     done.remarks += [{"model": shelf.model, "version": None, **one.document()} for one in wanted.remarks]
+    edited = handing.edited(shelf)
+    done.beyond = max(done.beyond, shelf.ahead(handing.sources.loaded.head[0]) or 0)
     if handing.action == "export":
         handing.writer.ensure_model(shelf, wanted, production_alias=handing.production_alias(shelf))
         handing.server.require_remote(str(shelf.experiment.artifact_location))
@@ -246,7 +250,8 @@ def _model(handing: Handing, shelf: Shelf, done: Handover) -> None:
         done.outcomes.append(outcome)
         done.mismatches += mismatches
         done.remarks += [{"model": shelf.model, "version": version, **one.document()} for one in outcome.remarks]
-    done.mismatches += handing.model(shelf, wanted)
+    stays = handing.model(shelf, wanted)
+    done.mismatches += [*stays, *(one for one in edited if one not in stays)]
     mark = handing.mark(shelf) if handing.action == "export" else None
     if mark is not None:
         done.marks[shelf.model] = mark

@@ -181,18 +181,15 @@ class OneVersion:
             before = earlier.bases(ours, before, found)
         return comparing.three_way(ours, before, found, model=self.record.model, version=self.record.version)
 
-    def _bases(self, *, not_before: bool = False) -> list[_Base]:
-        """Return what was exported last, and what an export that was interrupted had begun with.
-
-        ``not_before``: nothing that was there before what the ledger says was written last.
-        """
+    def _bases(self) -> list[_Base]:
+        """Return what was exported last, and what an export that was interrupted had begun with."""
         held, sources = self.held, self.handing.sources
         version = held.registered.tags if held.registered is not None else None
         run = held.run.data.tags if held.run is not None else None
         found = []
         mark = self.handing.before.marks.get((self.record.model, self.record.version))
         known = through.of_version(version, run)
-        for begun in through.not_before(known, mark) if not_before else through.with_mark(known, mark):
+        for begun in through.counting(known, mark):
             state = sources.at(begun.seq)
             earlier = state.version(self.record.model, self.record.version) if state is not None else None
             if state is not None and earlier is not None:
@@ -284,7 +281,7 @@ class OneVersion:
         if self.held.registered is None and not self.handing.brought(self.shelf, self.record):
             self.outcome.awaited = True
             told = [one for one in told if one.problem != "missing"]
-        before = [self._with_mlmodel(base, then).flat() for then, base in self._bases(not_before=True)]
+        before = [self._with_mlmodel(base, then).flat() for then, base in self._bases()]
         if not self._written_so():
             before = [earlier.expected(base, found) for base in before]
         others, behind = comparing.apart(told, before, found)

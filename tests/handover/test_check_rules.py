@@ -41,8 +41,8 @@ def test_what_equals_an_earlier_export_is_behind_and_the_rest_is_somebodys_doing
 
 def test_tags_that_were_set_back_excuse_nothing() -> None:
     begun = [Begun(3), Begun(9), Begun(7, "champion"), Begun(7)]
-    assert through.not_before(begun, None) == begun
-    assert through.not_before(begun, (7, "")) == [Begun(7), Begun(9)]
+    assert through.counting(begun, None) == begun
+    assert through.counting(begun, (7, "")) == [Begun(7), Begun(9)]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from mlflow_exports import export, places
 from mlflow_server import MlflowServer
@@ -36,4 +38,21 @@ def test_the_last_export_the_end_and_the_years_after(world: World, mlflow_server
     client.set_model_version_tag(model, number, "manual_registry.stage", "retired")
     changed = export(world, mlflow_server, verify_only=True)
     assert places(changed) == [("version.tag", "manual_registry.stage", "changed")]
+    told = world.cli("export", "mlflow", "--tracking-uri", mlflow_server.uri, "--verify-only")
+    assert told.returncode == 4
+    assert "delete nothing: a closed register makes nothing anew" in told.stdout
     assert not [one for one in world.as_().verify().findings if one.severity.value == "error"]
+
+
+def test_a_check_from_an_older_copy_says_that_it_may_be_one(world: World, mlflow_server: MlflowServer) -> None:
+    world.register("1")
+    export(world, mlflow_server)
+    copy = world.place / "copy"
+    shutil.copytree(world.root, copy)
+    world.as_().note(f"{world.model}@1", "later")
+    assert export(world, mlflow_server)["verified"]
+    words = ("--registry", str(copy), "export", "mlflow", "--tracking-uri", mlflow_server.uri, "--verify-only")
+    told = world.cli(*words)
+    assert told.returncode == 4
+    assert "either this folder is an older copy of the registry" in told.stdout
+    assert "deleted there" not in told.stdout

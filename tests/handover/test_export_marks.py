@@ -15,6 +15,7 @@ from manual_registry.registry import Registry
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 THROUGH = "manual_registry.exported_through"
+EXPORTING = "manual_registry.exporting_through"
 ALIAS = "manual_registry.production_alias"
 
 
@@ -56,11 +57,16 @@ def test_edits_of_what_the_export_says_of_itself_are_told(
     assert proxy.writes == []
     client.set_tag(run_id, THROUGH, str(through))
     client.set_registered_model_tag(model, THROUGH, str(through))
-    # An edited tag takes nothing away: what is new goes over, and production keeps its name.
+    # An edited tag takes nothing away: what is new goes over, and production keeps its name. It is told all the same.
     world.as_().note(f"{model}@1", "seen again")
     world.to_production("3")
     done = export(world, proxy)
-    assert (done["mismatches"], client.get_registered_model(model).aliases) == ([], {"production": "3"})
+    assert set(places(done)) == {
+        ("version.tag", THROUGH, "changed"),
+        ("registered_model.tag", ALIAS, "changed"),
+    }
+    assert client.get_registered_model(model).aliases == {"production": "3"}
+    assert export(world, proxy)["verified"]
     assert client.get_registered_model(model).tags[ALIAS] == "production"
     # One that was taken away is written again.
     client.delete_model_version_tag(model, "1", THROUGH)
@@ -73,6 +79,25 @@ def test_edits_of_what_the_export_says_of_itself_are_told(
     proxy.seen[:] = []
     assert (export(world, proxy)["requests"], export(world, proxy, verify_only=True)["mismatches"]) == (0, [])
     assert world.as_().verify().ok
+
+
+def test_a_value_set_back_with_the_tags_that_excuse_it_is_told_and_left(
+    world: World, mlflow_server: MlflowServer
+) -> None:
+    ref = world.to_staging("1")
+    export(world, mlflow_server)
+    old = last_export(world)["through"]
+    world.approve(ref, "production")
+    world.promote(ref, "production")
+    assert export(world, mlflow_server)["verified"]
+    client = mlflow_server.client()
+    found = client.get_model_version(world.model, "1")
+    client.set_model_version_tag(world.model, "1", "aisdp.stage", "staging")
+    client.set_model_version_tag(world.model, "1", THROUGH, str(old))
+    client.set_tag(found.run_id, THROUGH, str(old))
+    client.set_tag(found.run_id, EXPORTING, str(old))
+    assert ("version.tag", "aisdp.stage", "changed") in places(export(world, mlflow_server))
+    assert client.get_model_version(world.model, "1").tags["aisdp.stage"] == "staging"
 
 
 def test_a_name_for_production_is_kept_before_there_is_any(world: World, mlflow_server: MlflowServer) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from manual_registry.core import events as kinds
 from manual_registry.core.canonical import dump, sha256_hex
 from manual_registry.core.errors import BadValue, EventUnreadable, FormatTooNew
-from manual_registry.core.handover import back, comparing, limits, mapping, record, table
+from manual_registry.core.handover import back, comparing, earlier, limits, mapping, record, table
 from manual_registry.core.handover.entities import VersionEntities
 from manual_registry.core.manifest import Content, FileEntry
 
@@ -121,9 +121,9 @@ def test_a_later_report_of_a_gate_is_a_later_step() -> None:
     done = comparing.three_way(mapped(chain).flat(), [before.flat()], before.flat(), model="m", version="1")
     assert not done.mismatches
     assert ("run.metric", "gate/fairness/fairness_score") in done.write
-    earlier = ("run.metric.earlier", "gate/fairness/fairness_score step 0")
-    assert earlier in done.write
-    assert mapped(chain).flat()[earlier] == before.flat()["run.metric", "gate/fairness/fairness_score"]
+    replaced = ("run.metric.earlier", "gate/fairness/fairness_score step 0")
+    assert replaced in done.write
+    assert mapped(chain).flat()[replaced] == before.flat()["run.metric", "gate/fairness/fairness_score"]
 
 
 def test_what_an_earlier_report_alone_measured_stays() -> None:
@@ -138,6 +138,13 @@ def test_what_an_earlier_report_alone_measured_stays() -> None:
     }
     assert steps == {"gate/fairness/fairness_score": 0, "gate/fairness/another": 1}
     assert run.earlier == ()
+    # The first mapping had the last report alone: no check asks it for what the other one measured.
+    ours = {**mapped(chain).flat(), ("version.tag", mapping.MAPPING_TAG): "1"}
+    found = {key: value for key, value in ours.items() if "fairness_score" not in key[1] and key[0] != "model.metric"}
+    assert comparing.check(earlier.expected(ours, found), found, model="m", version="1") == []
+    del found["run.metric", "gate/fairness/another"]
+    (told,) = comparing.check(earlier.expected(ours, found), found, model="m", version="1")
+    assert (told.name, told.problem) == ("gate/fairness/another", "missing")
 
 
 @pytest.mark.parametrize("name", ["gate/foo@bar", "subgroup/" + "x" * 300, "gate/_x2f_", "subgroup//"])

@@ -125,7 +125,7 @@ def _none(opened: Opened, found: Found, path: str | None, logged: Sequence[Candi
     has = [*(_called(one) for one in logged), *map(printable, sorted(there))]
     what = f"has no model and no file {path!r}" if path else "has no model"
     told = f"; it has {_list(has)}: name one of them as PATH to register it" if has else ", and no files"
-    return _unfit(found.run_id, what + told)
+    return _unfit(found.run_id, what + told, hint="log the model in that run, or: mreg register MODEL VERSION PATH")
 
 
 # -- logged models ----------------------------------------------------------------------------------------------

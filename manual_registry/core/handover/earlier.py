@@ -13,7 +13,7 @@ from typing import Final
 
 from manual_registry.core.handover.entities import File, Flat
 from manual_registry.core.handover.limits import spelled_path, spelled_path_at_first
-from manual_registry.core.handover.mapping import MAPPING_TAG
+from manual_registry.core.handover.mapping import GATE, MAPPING_TAG
 
 #: The mapping of the first releases: a logged model had no params and metrics of its own, a gate its last report alone.
 FIRST: Final = "1"
@@ -33,7 +33,8 @@ def expected(ours: Flat, found: Flat) -> Flat:
     """
     if number(found) is None:
         return ours
-    kept = {key: value for key, value in ours.items() if key in found or not _came_later(key)}
+    replaced = _replaced(ours)
+    kept = {key: value for key, value in ours.items() if key in found or not (_came_later(key) or key in replaced)}
     return {key: _text(key, value, found) for key, value in kept.items()}
 
 
@@ -43,6 +44,15 @@ def bases(ours: Flat, before: Sequence[Flat], found: Flat) -> list[Flat]:
         return list(before)
     marks = {key: FIRST for key in ours if key[1] == MAPPING_TAG and found.get(key) == FIRST}
     return [*before, *({**flat, **marks} for flat in before or [ours])]
+
+
+def _replaced(ours: Flat) -> set[tuple[str, str]]:
+    """Return the metrics of reports that a later one of the same gate came after: the first mapping left them out."""
+    gates: dict[str, dict[tuple[str, str], int]] = {}
+    for key, value in ours.items():
+        if key[0] == "run.metric" and key[1].startswith(GATE):
+            gates.setdefault(key[1].split("/")[1], {})[key] = int(value.rpartition(" step ")[2])
+    return {key for steps in gates.values() for key, step in steps.items() if step < max(steps.values())}
 
 
 def _came_later(key: tuple[str, str]) -> bool:

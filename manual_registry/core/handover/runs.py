@@ -220,7 +220,8 @@ def _not_taken(run: Run) -> Iterator[str]:
         yield _names(f"{name} {_short(str(value))!r}" for name, value in rest.items())
     ours = [name for name in run.tags if name.startswith(_OURS)]
     if ours:
-        yield f"{len(ours)} tags of an export of this tool's"
+        named = "@".join(_short(run.tags[name]) for name in (mapping.MODEL, mapping.VERSION) if name in run.tags)
+        yield f"{len(ours)} tags of an export of this tool's" + (f", of {named}" if named else "")
 
 
 # -- the whole of it ------------------------------------------------------------------------------------------------

@@ -88,13 +88,8 @@ def edits(tags: Mapping[str, str], head: int, mark: tuple[int, str] | None) -> l
     return [Edit(name, value, tags.get(name)) for name, value in written if tags.get(name) != value]
 
 
-def with_mark(begun: list[Begun], mark: tuple[int, str] | None) -> list[Begun]:
-    """Return ``begun`` and what the ledger says was written there, which no edit of the tags takes away."""
-    return begun if mark is None else _distinct(begun, [Begun(*mark)])
-
-
-def not_before(begun: list[Begun], mark: tuple[int, str] | None) -> list[Begun]:
-    """Return which of ``begun`` a check takes for exported: what the ledger says was written last, and what came later.
+def counting(begun: list[Begun], mark: tuple[int, str] | None) -> list[Begun]:
+    """Return which of ``begun`` count: what the ledger says was written last, which no edit of the tags takes away, and later ones.
 
     An entry of an earlier event is somebody's who set a value back and the tags with it.
     """
