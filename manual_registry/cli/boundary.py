@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
 from manual_registry.cli.output import clean, dumps, err, flush, located, style, warn
 from manual_registry.cli.session import Session
-from manual_registry.core.errors import RegistryError, UsageError
+from manual_registry.core.errors import RegistryError, UsageError, raise_for
 
 
 class Unexpected(RegistryError):
@@ -28,6 +29,24 @@ class Interrupted(RegistryError):
     """The person stopped the command (Ctrl-C)."""
 
     code, status = "MR-E130", 130
+
+
+@contextmanager
+def stoppable(stays: str) -> Iterator[None]:
+    """Say to a person who stops the command what becomes of what it did."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped; {stays}") from None
+
+
+def end(session: Session, *problems: RegistryError) -> None:
+    """End a command that has shown its outcome with the status of what is wrong; with ``--json`` the document holds it."""
+    if session.json:
+        click.get_current_context().exit(problems[0].exit_status)
+    if len(problems) == 1:
+        raise problems[0]
+    raise_for(problems)
 
 
 def guarded(action: Callable[[], None], session: Session, arguments: Sequence[str]) -> int:

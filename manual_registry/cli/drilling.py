@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from manual_registry.cli.ask import progress
-from manual_registry.cli.boundary import Interrupted
+from manual_registry.cli.boundary import end, stoppable
 from manual_registry.cli.options import command
 from manual_registry.cli.output import answer, clean, head_line, located, out, style
 from manual_registry.cli.session import Session, pass_session
@@ -39,19 +39,14 @@ def drill_command(session: Session, *, sample: int | None) -> None:
     Exit status 4: at least one could not be had back as registered.
     """
     registry = session.open()
-    try:
-        with progress("drill") as bar:
-            done = registry.drill(sample=sample, progress=bar)
-    except KeyboardInterrupt:
-        raise Interrupted("stopped; no copy is left") from None
+    with stoppable("no copy is left"), progress("drill") as bar:
+        done = registry.drill(sample=sample, progress=bar)
     answer(session, done.document(), _lines(done))
     if not session.json:
         out(f"next: {clean(done.next)}")
         out(head_line(done.head))
     if done.unrecorded is not None:
-        if session.json:  # it stands in the document
-            click.get_current_context().exit(done.unrecorded.exit_status)
-        raise done.unrecorded
+        end(session, done.unrecorded)
     if not done.ok:
         click.get_current_context().exit(IntegrityError.status)
 

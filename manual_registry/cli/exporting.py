@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from manual_registry.cli.ask import progress
-from manual_registry.cli.boundary import Interrupted
+from manual_registry.cli.boundary import end, stoppable
 from manual_registry.cli.destination import check_destination
 from manual_registry.cli.options import group, is_stdout, output_option
 from manual_registry.cli.output import answer, clean, emit, head_line, out, out_bytes, write_file
 from manual_registry.cli.session import Session, pass_session
-from manual_registry.core.errors import IntegrityError, RegistryError, raise_for
+from manual_registry.core.errors import IntegrityError
 
 if TYPE_CHECKING:
     from manual_registry.registry.handover import Handover
@@ -94,7 +93,9 @@ def mlflow_command(
     Exit status 4: something in MLflow is not as the register says.
     """
     registry = session.open()
-    with _stoppable(writes=not (dry_run or verify_only)), progress("export") as bar:
+    writes = not (dry_run or verify_only)
+    stays = "what is in MLflow stays, and the same command goes on from it" if writes else "nothing was written"
+    with stoppable(stays), progress("export") as bar:
         done = registry.export_mlflow(
             tracking_uri,
             model=model,
@@ -108,35 +109,11 @@ def mlflow_command(
     if done.head is not None and not session.json:
         out(head_line(done.head))
     if done.unrecorded is not None:
-        _not_kept(session, done.unrecorded)
+        end(session, done.unrecorded)
     if done.refusals:
-        _refused(session, [why for _, why in done.refusals])
+        end(session, *(why for _, why in done.refusals))
     if done.mismatches:
         click.get_current_context().exit(IntegrityError.status)
-
-
-@contextmanager
-def _stoppable(*, writes: bool) -> Iterator[None]:
-    """Say to a person who stops the command what becomes of what it did."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        kept = "what is in MLflow stays, and the same command goes on from it" if writes else "nothing was written"
-        raise Interrupted(f"stopped; {kept}") from None
-
-
-def _not_kept(session: Session, problem: RegistryError) -> None:
-    """End with the status of an outcome that the ledger did not take; what was found is told already."""
-    if session.json:  # it stands in the document
-        click.get_current_context().exit(problem.exit_status)
-    raise problem
-
-
-def _refused(session: Session, problems: list[RegistryError]) -> None:
-    """End a dry run with the status that the export would have; all of it was listed before."""
-    if session.json:  # they stand in the document
-        click.get_current_context().exit(problems[0].exit_status)
-    raise_for(problems)
 
 
 def _lines(done: Handover) -> Iterator[str]:

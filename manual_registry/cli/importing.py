@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import click
 
 from manual_registry.cli.ask import progress
-from manual_registry.cli.boundary import Interrupted
+from manual_registry.cli.boundary import stoppable
 from manual_registry.cli.options import group
 from manual_registry.cli.output import answer, clean, head_line, out, warn
 from manual_registry.cli.session import Session, pass_session
@@ -36,7 +33,8 @@ def mlflow_command(session: Session, *, tracking_uri: str, models: tuple[str, ..
     (a store that does not let us in) is left out, and 6 what an export has written half; repeat the import then.
     """
     registry = session.open()
-    with _stoppable(writes=not dry_run), progress("import") as bar:
+    stays = "nothing was written" if dry_run else "what came in stays, and the same command goes on from it"
+    with stoppable(stays), progress("import") as bar:
         done = registry.import_mlflow(tracking_uri, models=models, dry_run=dry_run, progress=bar)
     answer(session, done.document(), map(clean, done.lines()))
     if not session.json:
@@ -47,13 +45,3 @@ def mlflow_command(session: Session, *, tracking_uri: str, models: tuple[str, ..
             out(head_line(done.result.ledger))
     if done.exit_status:
         click.get_current_context().exit(done.exit_status)
-
-
-@contextmanager
-def _stoppable(*, writes: bool) -> Iterator[None]:
-    """Say to a person who stops the command what becomes of what it did."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        kept = "what came in stays, and the same command goes on from it" if writes else "nothing was written"
-        raise Interrupted(f"stopped; {kept}") from None

@@ -31,7 +31,7 @@ def signed(request: Request, line: str, signature: str) -> Draft:
 
 def take_approval(work: Workspace, loaded: Loaded, request: Request, armour: str) -> None:
     """Write the signing event of a signature over one of the statements that were issued for ``request``."""
-    line = matching(request.id, armour, list(reversed(request.issued)), namespace=APPROVAL_NAMESPACE)
+    line = matching(request, armour, namespace=APPROVAL_NAMESPACE)
     work.append(loaded, lambda state, _at: signed(state.requests[request.id], line, armour))
 
 
@@ -56,14 +56,7 @@ def take_control(
     work: Workspace, loaded: Loaded, asked: Asked, armour: str, *, only: str | None = None, place: str = ""
 ) -> None:
     """Write the event that a signature over one of the statements issued for ``asked`` makes."""
-    if only is not None and only not in asked.issued:
-        raise StatementUnknown(
-            f"{place}: this registry never issued that statement for {asked.id}",
-            location=place,
-            hint=f"mreg approval statement {asked.id} --as EMAIL -o FILE",
-        )
-    candidates = [only] if only is not None else list(reversed(asked.issued))
-    line = matching(asked.id, armour, candidates, namespace=CONTROL_NAMESPACE)
+    line = matching(asked, armour, namespace=CONTROL_NAMESPACE, only=only, place=place)
     found = read_statement(line)
     said = found["predicate"] if found else {}
     rejecting = said.get("action") == controls.REJECT
@@ -81,9 +74,6 @@ def tell_first_lead(work: Workspace, event: Event) -> None:
         work.warn(f"{who} is the first lead of this registry and enrolled by signing with their own key: tell everyone")
 
 
-# -- elsewhere --------------------------------------------------------------------------------------------
-
-
 def closed_by(state: State, name: str) -> str | None:
     """Say that the answer to request ``name`` has closed the register; None: it has not."""
     asked = state.controls.get(name)
@@ -95,10 +85,18 @@ def closed_by(state: State, name: str) -> str | None:
 # -- both -------------------------------------------------------------------------------------------------
 
 
-def matching(id: str, armour: str, candidates: list[str], *, namespace: str) -> str:
-    """Return the statement over which the signature is good; raises :class:`StatementUnknown`."""
+def matching(asked: Request | Asked, armour: str, *, namespace: str, only: str | None = None, place: str = "") -> str:
+    """Return the statement issued for ``asked`` over which the signature is good; raises :class:`StatementUnknown`.
+
+    ``only`` is the one that somebody named, in the file ``place``; None: each is tried, the latest first.
+    """
     from manual_registry.core.sshsig import verify
 
+    hint = f"mreg approval statement {asked.id} --as EMAIL -o FILE"
+    if only is not None and only not in asked.issued:
+        told = f"{place}: this registry never issued that statement for {asked.id}"
+        raise StatementUnknown(told, location=place, hint=hint)
+    candidates = [only] if only is not None else list(reversed(asked.issued))
     problems: list[RegistryError] = []
     for line in candidates:
         try:
@@ -109,7 +107,7 @@ def matching(id: str, armour: str, candidates: list[str], *, namespace: str) -> 
         return line
     why = f" ({problems[0].message})" if problems else ""
     raise StatementUnknown(
-        f"the signature is good over none of the {len(candidates)} statement(s) issued for {id}{why}",
-        location=id,
-        hint=f"mreg approval statement {id} --as EMAIL -o FILE",
+        f"the signature is good over none of the {len(candidates)} statement(s) issued for {asked.id}{why}",
+        location=asked.id,
+        hint=hint,
     )

@@ -12,7 +12,7 @@ from manual_registry.core.decide.approvals import closed
 from manual_registry.core.decide.closing import refusal
 from manual_registry.core.decide.identity import identity_words
 from manual_registry.core.decide.stages import lacking
-from manual_registry.core.errors import ApproverUnknown, ReasonMissing, RegistryError, StatementUnknown, raise_for
+from manual_registry.core.errors import ApproverUnknown, ReasonMissing, RegistryError, raise_for
 from manual_registry.core.ledger import Draft
 from manual_registry.core.sshkeys import parse_public_key
 from manual_registry.core.state import Approver, Request, State, VersionState
@@ -277,17 +277,8 @@ def import_signature(work: Workspace, name: str, *, signature: Path, statement: 
         record = loaded.state.versions[request.model, request.version]
         return work.result("approval-import", loaded, record, id=request.id)
     _require_open(loaded.state, request)
-    candidates = list(reversed(request.issued))
-    if statement is not None:
-        text = read_bytes(statement).decode("utf-8", "replace")
-        if text not in candidates:
-            raise StatementUnknown(
-                f"{statement}: this registry never issued that statement for {request.id}",
-                location=str(statement),
-                hint=f"mreg approval statement {request.id} --as EMAIL -o FILE",
-            )
-        candidates = [text]
-    line = answering.matching(request.id, armour, candidates, namespace=APPROVAL_NAMESPACE)
+    only = read_bytes(statement).decode("utf-8", "replace") if statement is not None else None
+    line = answering.matching(request, armour, namespace=APPROVAL_NAMESPACE, only=only, place=str(statement))
     return _append_signature(
         work, request, lambda state, _at: answering.signed(state.requests[request.id], line, armour), "approval-import"
     )

@@ -240,8 +240,8 @@ def _model(handing: Handing, shelf: Shelf, done: Handover) -> None:
     state = handing.sources.told()
     wanted = mapping.model_entities(state, shelf.model, production_alias=handing.production_alias(shelf))
     done.remarks += [{"model": shelf.model, "version": None, **one.document()} for one in wanted.remarks]
-    edited = handing.edited(shelf)
     done.beyond = max(done.beyond, shelf.ahead(handing.sources.loaded.head[0]) or 0)
+    edited = handing.edited(shelf) if handing.action == "export" else []
     if handing.action == "export":
         handing.writer.ensure_model(shelf, wanted, production_alias=handing.production_alias(shelf))
         handing.server.require_remote(str(shelf.experiment.artifact_location))

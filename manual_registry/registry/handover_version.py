@@ -172,7 +172,7 @@ class OneVersion:
 
     def _three_way(self, bases: list[_Base]) -> Comparison:
         ours = self._with_mlmodel(self.wanted, self.record).flat()
-        before = [self._with_mlmodel(base, earlier).flat() for earlier, base in bases]
+        before = [self._with_mlmodel(base, then).flat() for then, base in bases]
         older = self._older_mlmodel()
         if older is not None and ours.get(_MLMODEL) != older:
             before.append({**ours, _MLMODEL: older})
@@ -191,9 +191,9 @@ class OneVersion:
         known = through.of_version(version, run)
         for begun in through.counting(known, mark):
             state = sources.at(begun.seq)
-            earlier = state.version(self.record.model, self.record.version) if state is not None else None
-            if state is not None and earlier is not None:
-                found.append((earlier, sources.entities(state, earlier)))
+            then = state.version(self.record.model, self.record.version) if state is not None else None
+            if state is not None and then is not None:
+                found.append((then, sources.entities(state, then)))
         return found
 
     def _found(self, ours: Flat, before: list[Flat]) -> VersionEntities:
@@ -249,10 +249,8 @@ class OneVersion:
             run_files = self._named(self._downloaded(held.run.info.artifact_uri, _PAPERS), "run.file")
         if held.logged is not None:
             model_files = self._named(self._downloaded(held.logged.artifact_location), "model.file")
-        flat, ours = (
-            self._entities(held, run_files, model_files).flat(),
-            self._with_mlmodel(self.wanted, self.record).flat(),
-        )
+        flat = self._entities(held, run_files, model_files).flat()
+        ours = self._with_mlmodel(self.wanted, self.record).flat()
         if not self._written_so():
             ours = earlier.expected(ours, flat)
         told = comparing.check(ours, flat, model=self.record.model, version=self.record.version)

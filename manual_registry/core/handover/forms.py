@@ -122,7 +122,7 @@ def _torch(file: BinaryIO) -> Form:
         return Form(why="looks like a file of torch's, but cannot be read as one")
     kind, name = told.outermost or ("", told.why or "")
     if kind != pickles.INSTANCE or told.texts[:1] != ("training",):
-        what = name if kind == pickles.INSTANCE else {pickles.MADE: name, pickles.PLAIN: name}.get(kind, name or kind)
+        what = name or kind
         return Form(
             why=f"looks like torch; MLflow's loader needs a whole model (torch.save(model, …)), and this is: {what}"
         )
